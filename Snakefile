@@ -1,0 +1,52 @@
+# The study on one page: what is compared is in config/<study>.yaml, the rules lie beside the code they drive.
+#
+#   snakemake --cores 8 reports/table7.csv                                   the demo
+#   snakemake --cores 8 --config study=nih NIH_ROOT=/data/nih reports/table7.csv
+
+import os
+import shlex
+import sys
+
+from snakemake.utils import min_version
+
+from evalkit.config import load_study
+from evalkit.errors import InputError
+from evalkit.workflow import training_slots
+
+min_version("9.5")
+
+# Upper-case names after --config stand in for environment variables, for ${NAME} in the configuration.
+os.environ.update({name: str(value) for name, value in config.items() if name.isupper()})
+
+try:
+    study = load_study(config.get("study", "demo"))
+except InputError as error:
+    raise WorkflowError(error)
+
+layout = study.layout
+PYTHON = shlex.quote(sys.executable)
+
+# --cores may promise more than the machine has; trainings are limited by what it really has.
+if "training" not in workflow.global_resources:
+    workflow.register_resource("training", training_slots(study))
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_.-]+",
+    evaluation="[A-Za-z0-9_.-]+",
+    setting="[a-z]+=[^/]+",
+    backbone="[A-Za-z0-9_.-]+",
+    span=r"\d+-\d+",
+    size=r"\d+",
+    table="[A-Za-z0-9_.-]+",
+
+
+rule all:
+    input:
+        [f"reports/{table}.csv" for table in study.file.tables],
+
+
+include: "evalkit/datasets/rules.smk"
+include: "evalkit/checkpoints/rules.smk"
+include: "tasks/classification/rules.smk"
+include: "reports/rules.smk"

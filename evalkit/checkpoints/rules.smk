@@ -1,0 +1,39 @@
+# From a checkpoint of any format, or from images, to canonical weights.
+
+from evalkit import workflow as facts
+
+
+rule pretrain:
+    input:
+        lambda wildcards: facts.pretraining_inputs(study, wildcards.backbone),
+    output:
+        checkpoint=layout.pretraining("{backbone}") / "checkpoint.pth",
+        moco=layout.pretraining("{backbone}") / "moco.pth",
+        record=layout.pretraining("{backbone}") / "run.json",
+    log:
+        layout.root / "logs/pretraining/{backbone}.log",
+    threads: study.file.threads
+    resources:
+        training=1,
+        gpu=facts.gpus(study),
+    params:
+        recipe=lambda wildcards: facts.pretraining_hash(study, wildcards.backbone),
+        code=facts.code_hash("evalkit.pretraining.supervised"),
+    shell:
+        "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
+
+
+rule canonicalise:
+    input:
+        lambda wildcards: facts.checkpoint_inputs(study, wildcards.backbone),
+    output:
+        weights=layout.weights("{backbone}"),
+        report=layout.weights("{backbone}").with_suffix(".json"),
+    log:
+        layout.root / "logs/backbones/{backbone}.log",
+    params:
+        entry=lambda wildcards: facts.backbone_hash(study, wildcards.backbone),
+        file=lambda wildcards: facts.checkpoint_state(study, wildcards.backbone),
+        code=facts.code_hash("evalkit.backbones"),
+    shell:
+        "{PYTHON} -m evalkit.backbones --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"

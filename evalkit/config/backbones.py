@@ -1,0 +1,68 @@
+"""The backbone file: what can be compared, one entry each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, RootModel, model_validator
+
+from evalkit.config.recipe import Recipe
+from evalkit.config.strict import Name, Strict
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Pretraining(Strict):
+    """Weights made by this workflow, from one of the study's data sets."""
+
+    method: Literal["supervised"] = Field(description="How the weights are made: supervised, from labels.")
+    data: Name = Field(description="The study's data set to train on. Its patients must not be in any evaluation.")
+    labels: list[str] | None = Field(None, description="Labels to train with; by default the data set's own.")
+    recipe: Recipe
+
+
+class BackboneEntry(Strict):
+    """One backbone: an architecture and at most one source of weights; none means random initialisation."""
+
+    label: str = Field(description="The name printed in tables.")
+    arch: str = Field(description="The architecture's name in timm, for example resnet50.")
+    path: str | None = Field(
+        None, description="A local checkpoint. ${NAME} is replaced from the environment; ${RESULTS} is results/<study>."
+    )
+    url: str | None = Field(None, pattern=r"^https?://", description="Where to download it; needs sha256.")
+    timm: str | None = Field(None, description="A pretrained tag of timm, for example a1_in1k.")
+    pretrain: Pretraining | None = Field(None, description="Make the weights in this workflow.")
+    sha256: Sha256 | None = Field(None, description="The checkpoint file's hash; a file with another one is refused.")
+    format: str | None = Field(None, description="The checkpoint's key layout, if it should not be detected.")
+    in_channels: Literal[1, 3] | None = Field(None, description="Channels of the first convolution; else as stored.")
+    mean: list[float] | None = Field(None, description="Mean of the input, on a scale where 1 is white.")
+    std: list[float] | None = Field(None, description="Standard deviation of the input, on the same scale.")
+    baseline: Name | None = Field(None, description="The entry this one derives from (policy 'baseline').")
+    pretrained_on: list[str] = Field(default_factory=list, description="Data sets seen in pretraining.")
+    note: str | None = Field(None, description="Printed in a table's footnote, for example where to get the file.")
+
+    @model_validator(mode="after")
+    def _check(self) -> BackboneEntry:
+        sources = [key for key in ("path", "url", "timm", "pretrain") if getattr(self, key) is not None]
+        if len(sources) > 1:
+            raise ValueError(f"has {len(sources)} weight sources ({', '.join(sources)}); give one, or none for scratch")
+        if self.url and not self.sha256:
+            raise ValueError("has a url without sha256; a download is only accepted with the hash it must have")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give mean and std together, or neither")
+        for key in ("mean", "std"):
+            values = getattr(self, key)
+            if values is not None and len(values) not in (1, 3):
+                raise ValueError(f"{key} has {len(values)} values; give 1 or 3")
+        if self.std and min(self.std) <= 0:
+            raise ValueError(f"std is {self.std}; every value must be above 0")
+        return self
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the entry has no weights: it is initialised anew in every run."""
+        return not (self.path or self.url or self.timm or self.pretrain)
+
+
+class BackboneFile(RootModel[dict[Name, BackboneEntry]]):
+    """config/backbones.yaml: every backbone a study can name."""

@@ -1,0 +1,257 @@
+"""From a study's name or path to a checked `Study`, with one message for each mistake."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, RootModel, ValidationError
+
+from evalkit.config.backbones import BackboneEntry, BackboneFile
+from evalkit.config.datasets import Dataset
+from evalkit.config.strict import nearest
+from evalkit.config.study import Evaluation, StudyFile, Table
+from evalkit.errors import InputError
+from evalkit.layout import Layout
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+#: The folder that holds the shipped studies, beside the package.
+SHIPPED = Path(__file__).resolve().parents[2] / "config"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file together with the backbones it names and the places its results go to.
+
+    Attributes
+    ----------
+    file : StudyFile
+        What the YAML file says.
+    source : pathlib.Path
+        The YAML file.
+    backbones : dict of str to BackboneEntry
+        The entries the study compares, in the study's order.
+    """
+
+    file: StudyFile
+    source: Path
+    backbones: dict[str, BackboneEntry]
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.file.study
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where this study's files are."""
+        return Layout(Path("results") / self.name)
+
+    def backbone(self, name: str) -> BackboneEntry:
+        """The entry called `name`, which must be one of the study's."""
+        return _named(name, self.backbones, "backbone", self.source)
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set called `name`."""
+        return _named(name, self.file.datasets, "data set", self.source)
+
+    def evaluation(self, name: str) -> Evaluation:
+        """The evaluation called `name`."""
+        return _named(name, self.file.evaluations, "evaluation", self.source)
+
+    def table(self, name: str) -> Table:
+        """The table called `name`."""
+        return _named(name, self.file.tables, "table", self.source)
+
+    def resolve_path(self, text: str, *, what: str) -> Path:
+        """Replace ``${NAME}`` in a path of the configuration.
+
+        Parameters
+        ----------
+        text : str
+            The path as written. ``${RESULTS}`` is this study's results folder, other names are environment variables.
+        what : str
+            What the path is, for the message: ``"datasets.nih.root"``.
+
+        Raises
+        ------
+        InputError
+            A variable is not set.
+        """
+
+        def value_of(match: re.Match[str]) -> str:
+            name = match.group(1)
+            value = str(self.layout.root) if name == "RESULTS" else os.environ.get(name, "")
+            if not value:
+                raise InputError(
+                    f"{what} is {text!r} and the variable {name} is not set",
+                    f"{name} to hold the place of the files",
+                    f"export {name}=/path/to/files, or add {name}=/path/to/files after --config of snakemake",
+                )
+            return value
+
+        return Path(re.sub(r"\$\{(\w+)\}", value_of, text)).expanduser()
+
+    def dataset_root(self, name: str) -> Path:
+        """The folder of the data set called `name`: the configured one, or the phantom's."""
+        entry = self.dataset(name)
+        if entry.root is None:
+            return self.layout.phantom(name, entry.format)
+        return self.resolve_path(entry.root, what=f"datasets.{name}.root")
+
+
+def load_study(name: str | os.PathLike[str]) -> Study:
+    """Load and check a study and the backbones it names.
+
+    Parameters
+    ----------
+    name : str or path-like
+        ``"demo"`` for ``config/demo.yaml``, or the path of a study file. Backbones come from the ``backbones.yaml``
+        beside the study file or, where there is none, from the one shipped.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        The file is missing, is not YAML, or says something that is not valid; every mistake is listed.
+    """
+    source = _find(str(name))
+    file = _validate(StudyFile, source)
+    beside = source.parent / "backbones.yaml"
+    catalogue_source = beside if beside.exists() else SHIPPED / "backbones.yaml"
+    catalogue = _validate(BackboneFile, catalogue_source).root
+    mistakes = [
+        f"backbones names {key!r}, which {catalogue_source} does not have{nearest(key, catalogue)}"
+        for key in file.backbones
+        if key not in catalogue
+    ]
+    entries = {key: catalogue[key] for key in file.backbones if key in catalogue}
+    for key, entry in entries.items():
+        if entry.baseline and entry.baseline not in catalogue:
+            mistakes.append(f"backbone {key!r} has the baseline {entry.baseline!r}{nearest(entry.baseline, catalogue)}")
+        if entry.pretrain and entry.pretrain.data not in file.datasets:
+            mistakes.append(
+                f"backbone {key!r} is pretrained on {entry.pretrain.data!r}, which datasets does not have"
+                + nearest(entry.pretrain.data, file.datasets)
+            )
+    if mistakes:
+        raise _mistakes(source, mistakes)
+    return Study(file=file, source=source, backbones=entries)
+
+
+def _find(name: str) -> Path:
+    if not name.endswith((".yaml", ".yml")):
+        candidates = [Path("config") / f"{name}.yaml", SHIPPED / f"{name}.yaml"]
+    else:
+        candidates = [Path(name)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.yaml") if path.stem != "backbones")
+    raise InputError(
+        f"there is no study {name!r}: {' and '.join(map(str, candidates))} do not exist",
+        f"the name of a study in config/{nearest(name, shipped)} or the path of a study file ending in .yaml",
+        "name a study that exists, or write one (README: 'Your own study')",
+    )
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, which YAML itself would let win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _validate(model: type[M], source: Path) -> M:
+    try:
+        values = yaml.load(source.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{source} is not readable as YAML: {error}", "a YAML mapping", "mend the place named"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror}", "a readable YAML file", "name an existing study") from None
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _mistakes(source, [_describe(each, model, values) for each in error.errors()]) from None
+
+
+def _describe(error: Any, model: type[BaseModel], values: Any) -> str:
+    place = ".".join(_keys_written(error["loc"], values))
+    if error["type"] == "extra_forbidden":
+        return f"{place}: there is no such key{nearest(str(error['loc'][-1]), _keys_at(model, error['loc'][:-1]))}"
+    message = error["msg"].removeprefix("Value error, ")
+    given = error.get("input")
+    shown = isinstance(given, str | int | float | bool | None) and error["type"] != "value_error"
+    return f"{place or 'the file'}: {message}{f', found {given!r}' if shown else ''}"
+
+
+def _keys_written(place: tuple[str | int, ...], values: Any) -> list[str]:
+    """A place as the file spells it: without the tags pydantic adds for the branch of a union it took."""
+    written = []
+    for position, part in enumerate(place):
+        inside = isinstance(values, dict | list) and part in (
+            values if isinstance(values, dict) else range(len(values))
+        )
+        if inside or position == len(place) - 1:
+            written.append(str(part))
+            values = values[part] if inside else None
+    return written
+
+
+def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
+    """The keys that are valid at a place of a configuration file."""
+    models = _models_in(model)
+    for part in place:
+        deeper = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
+        models = [found for annotation in deeper for found in _models_in(annotation)] or models
+    return sorted({key for each in models for key in each.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _models_in(annotation.model_fields["root"].annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _mistakes(source: Path, mistakes: list[str]) -> InputError:
+    many = len(mistakes) > 1
+    listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
+    return InputError(
+        f"{source} has {len(mistakes)} mistake{'s' if many else ''}:{listed}",
+        "",
+        f"mend {'them' if many else 'it'} and run: evalkit check {source} --config-only",
+    )
+
+
+def _named(name: str, entries: dict[str, T], what: str, source: Path) -> T:
+    if name not in entries:
+        raise InputError(
+            f"{source} has no {what} {name!r}{nearest(name, entries)}",
+            f"the name of one of the study's {what}s",
+            f"correct the name, or add the {what} to the study",
+        )
+    return entries[name]

@@ -1,0 +1,63 @@
+# From a data set's own layout to packed pixels and splits.
+
+from evalkit import workflow as facts
+
+
+rule draw_phantoms:
+    output:
+        layout.root / "phantoms/{dataset}/{folder}/phantom.json",
+    log:
+        layout.root / "logs/phantoms/{dataset}-{folder}.log",
+    threads: facts.REAL_CORES
+    params:
+        phantom=lambda wildcards: facts.phantom_arguments(study, wildcards.dataset),
+        code=facts.code_hash("evalkit.phantom"),
+    shell:
+        "{PYTHON} -m evalkit.phantom write --root $(dirname {output:q}) {params.phantom} --workers {threads}"
+        " > {log:q} 2>&1"
+
+
+rule read_dataset:
+    input:
+        lambda wildcards: facts.phantom_mark(study, wildcards.dataset),
+    output:
+        manifest=layout.manifest("{dataset}"),
+        report=layout.manifest("{dataset}").with_suffix(".json"),
+    log:
+        layout.root / "logs/datasets/{dataset}.log",
+    params:
+        entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
+        files=lambda wildcards: facts.dataset_state(study, wildcards.dataset),
+        code=facts.code_hash("evalkit.datasets"),
+    shell:
+        "{PYTHON} -m evalkit.datasets --study {study.source:q} --dataset {wildcards.dataset} > {log:q} 2>&1"
+
+
+rule pack:
+    input:
+        layout.manifest("{dataset}"),
+    output:
+        layout.packed("{dataset}", "{size}") / "packing.json",
+    log:
+        layout.root / "logs/packing/{dataset}-{size}.log",
+    threads: facts.REAL_CORES
+    params:
+        code=facts.code_hash("evalkit.packing"),
+    shell:
+        "{PYTHON} -m evalkit.packing --study {study.source:q} --dataset {wildcards.dataset} --size {wildcards.size}"
+        " --workers {threads} > {log:q} 2>&1"
+
+
+rule split:
+    input:
+        lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
+    output:
+        splits=layout.splits("{evaluation}"),
+        report=layout.splits("{evaluation}").with_suffix(".json"),
+    log:
+        layout.root / "logs/splits/{evaluation}.log",
+    params:
+        design=lambda wildcards: facts.split_hash(study, wildcards.evaluation),
+        code=facts.code_hash("evalkit.splits"),
+    shell:
+        "{PYTHON} -m evalkit.splits --study {study.source:q} --evaluation {wildcards.evaluation} > {log:q} 2>&1"

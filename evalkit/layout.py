@@ -1,0 +1,60 @@
+"""Where a study's files are: every path below results/<study>/ is spelled here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one study's results folder.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        ``results/<study>``, relative to the working folder.
+    """
+
+    root: Path
+
+    def phantom(self, dataset: str, layout: str) -> Path:
+        """The folder a phantom data set is written to, in the layout of ``chexpert`` or ``nih``."""
+        folder = {"chexpert": "CheXpert-v1.0-small", "nih": "ChestX-ray14"}[layout]
+        return self.root / "phantoms" / dataset / folder
+
+    def manifest(self, dataset: str) -> Path:
+        """The data set's table of images; beside it lies ``manifest.json``, the report of reading it."""
+        return self.root / "datasets" / dataset / "manifest.parquet"
+
+    def packed(self, dataset: str, size: int) -> Path:
+        """The folder of a packed data set: ``images.npy``, ``index.parquet``, ``packing.json``."""
+        return self.root / "datasets" / dataset / f"packed-{size}"
+
+    def splits(self, evaluation: str) -> Path:
+        """Who is in which split and draw; beside it lies the ``.json`` with counts and checks."""
+        return self.root / "splits" / f"{evaluation}.parquet"
+
+    def pretraining(self, backbone: str) -> Path:
+        """The folder of weights made by this study: ``checkpoint.pth``, ``moco.pth``, ``run.json``."""
+        return self.root / "pretraining" / backbone
+
+    def weights(self, backbone: str) -> Path:
+        """Canonical weights; beside them lies the ``.json``, the load report."""
+        return self.root / "backbones" / f"{backbone}.safetensors"
+
+    def run(self, evaluation: str, setting: str, backbone: str, repeat: int) -> Path:
+        """The folder of one run: ``predictions.parquet``, ``validation.parquet``, ``run.json``."""
+        return self.root / "runs" / evaluation / setting / backbone / f"repeat-{repeat}"
+
+    def job(self, evaluation: str, setting: str, backbone: str, repeats: str) -> Path:
+        """The record of a job that did some repeats (``0-9``) of a cell; the workflow's mark that they are done."""
+        return self.root / "jobs" / evaluation / setting / backbone / f"repeats-{repeats}.json"
+
+    def training_state(self, key: str) -> Path:
+        """Where an unfinished training leaves its state, so that it can go on."""
+        return self.root / "state" / f"{key}.pt"
+
+    def report(self, name: str) -> Path:
+        """A table or figure of this study, named with its ending."""
+        return self.root / "reports" / name

@@ -1,0 +1,219 @@
+"""What the Snakefile asks: inputs, arguments and the values whose change makes a job run again.
+
+Snakemake compares the parameters a job was run with to those it would get now. Each hash here covers the part of the
+configuration that one kind of job depends on, so that editing a caption retrains nothing and adding a backbone runs
+only its own jobs. Nothing here needs data or weights to be present: a dry run works without them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalkit.config.loading import Study
+from evalkit.errors import InputError
+from evalkit.fingerprints import code_hash, file_state, value_hash
+from evalkit.plan import list_jobs, parse_span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+__all__ = ["REAL_CORES", "code_hash", "training_slots"]
+
+#: Cores this process may use; --cores may say otherwise.
+REAL_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+#: What the index files of a data set are called; a change of one of them is a change of the data set.
+_INDEX_FILES = ("*.csv", "*_list.txt")
+
+
+def training_slots(study: Study) -> int:
+    """How many trainings may run at once here: the real cores shared out by the threads of each."""
+    return max(1, REAL_CORES // study.file.threads)
+
+
+def gpus(study: Study) -> int:
+    """How many cards a training asks the scheduler for."""
+    return 0 if study.file.device == "cpu" else 1
+
+
+def phantom_arguments(study: Study, dataset: str) -> str:
+    """The arguments that draw a phantom data set."""
+    entry = study.dataset(dataset)
+    assert entry.phantom is not None
+    return (
+        f"--layout {entry.format} --patients {entry.phantom.patients} --first-patient {entry.phantom.first_patient}"
+        f" --size {entry.phantom.size} --seed {entry.phantom.seed}"
+    )
+
+
+def phantom_mark(study: Study, dataset: str) -> list[Path]:
+    """The file that says a phantom data set is complete, or nothing for a real one."""
+    entry = study.dataset(dataset)
+    return [] if entry.phantom is None else [study.layout.phantom(dataset, entry.format) / "phantom.json"]
+
+
+def dataset_hash(study: Study, dataset: str) -> str:
+    """Changes when a data set is to be read in another way."""
+    return value_hash(_values(study.dataset(dataset), leave_out={"note"}))
+
+
+def dataset_state(study: Study, dataset: str) -> list[str]:
+    """Size and time of a real data set's index files; ``absent`` where the folder or its variable is missing."""
+    if study.dataset(dataset).phantom is not None:
+        return ["phantom"]
+    try:
+        root = study.dataset_root(dataset)
+    except InputError:
+        return ["absent"]
+    files = sorted(path for pattern in _INDEX_FILES for path in root.glob(pattern))
+    return [f"{path.name}: {file_state(path)}" for path in files] or ["absent"]
+
+
+def dataset_files(study: Study, dataset: str) -> list[Path]:
+    """What a job that reads a packed data set depends on."""
+    return [study.layout.manifest(dataset), study.layout.packed(dataset, study.file.image_size) / "packing.json"]
+
+
+def split_hash(study: Study, evaluation: str) -> str:
+    """Changes when patients are to be divided in another way."""
+    values = _values(study.evaluation(evaluation), leave_out={"recipe", "repeats_per_job", "seeds", "unit"})
+    return value_hash({**values, "seed": study.file.seed})
+
+
+def pretraining_inputs(study: Study, backbone: str) -> list[Path]:
+    """The data a backbone is made from, and the evaluations' data, whose patients must be others."""
+    entry = study.backbone(backbone)
+    if entry.pretrain is None:
+        raise InputError(f"the backbone {backbone!r} is not made by this workflow", "an entry with 'pretrain'")
+    datasets = [entry.pretrain.data, *(evaluation.dataset for evaluation in study.file.evaluations.values())]
+    return [path for dataset in dict.fromkeys(datasets) for path in dataset_files(study, dataset)]
+
+
+def pretraining_hash(study: Study, backbone: str) -> str:
+    """Changes when a backbone is to be made in another way."""
+    entry = study.backbone(backbone)
+    shape = _values(entry, leave_out={"label", "baseline", "note", "pretrained_on"})
+    return value_hash({**shape, **_machine(study)})
+
+
+def checkpoint_inputs(study: Study, backbone: str) -> list[Path]:
+    """The checkpoint, where this workflow makes it. Any other is checked by the job itself, not by Snakemake."""
+    entry = study.backbone(backbone)
+    if entry.pretrain is not None:
+        return [study.layout.pretraining(backbone) / "checkpoint.pth"]
+    path = _local_checkpoint(study, backbone)
+    return [path] if path is not None and path.is_relative_to(study.layout.root) else []
+
+
+def checkpoint_state(study: Study, backbone: str) -> str:
+    """Size and time of a local checkpoint; ``absent`` where there is none, or its variable is not set."""
+    path = _local_checkpoint(study, backbone)
+    return "absent" if path is None or checkpoint_inputs(study, backbone) else file_state(path)
+
+
+def backbone_hash(study: Study, backbone: str) -> str:
+    """Changes when a checkpoint is to be read in another way."""
+    return value_hash(
+        _values(study.backbone(backbone), leave_out={"label", "baseline", "note", "pretrained_on", "pretrain"})
+    )
+
+
+def weights_files(study: Study, backbone: str) -> list[Path]:
+    """The canonical weights a run starts from; none for scratch."""
+    if study.backbone(backbone).is_scratch:
+        return []
+    weights = study.layout.weights(backbone)
+    return [weights, weights.with_suffix(".json")]
+
+
+def run_hash(study: Study, evaluation: str, backbone: str) -> str:
+    """Changes when a network is to be fine-tuned in another way."""
+    entry = study.backbone(backbone)
+    return value_hash(
+        {
+            "evaluation": _values(
+                study.evaluation(evaluation), leave_out={"repeats", "repeats_per_job", "seeds", "unit"}
+            ),
+            "network": _values(entry, leave_out={"label", "baseline", "note", "pretrained_on", "pretrain"}),
+            **_machine(study),
+        }
+    )
+
+
+def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:
+    """Which attempt at a job is due: one more than its record says if a run is missing or is to be tried again.
+
+    Parameters
+    ----------
+    wildcards : Snakemake's wildcards
+        With evaluation, setting, backbone and span.
+    retry_failed : bool
+        Whether runs that failed (diverged, out of memory) are to be tried again.
+
+    Returns
+    -------
+    int
+        The recorded attempt as long as everything recorded is there, so that nothing is run again.
+    """
+    cell = (wildcards.evaluation, wildcards.setting, wildcards.backbone)
+    try:
+        record = json.loads(study.layout.job(*cell, wildcards.span).read_text(encoding="utf-8"))
+        outcomes = [run["outcome"] for run in record["runs"]]
+        done = int(record["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    folders = [study.layout.run(*cell, repeat) for repeat in parse_span(wildcards.span)]
+    missing = not all((folder / "run.json").exists() for folder in folders)
+    failed = any(outcome != "done" for outcome in outcomes)
+    return done + (missing or (failed and retry_failed))
+
+
+def table_inputs(study: Study, table: str) -> list[Path]:
+    """The job records of every run a table shows."""
+    entry = study.table(table)
+    evaluation = study.evaluation(entry.evaluation)
+    settings = entry.settings or evaluation.list_settings()
+    return [
+        study.layout.job(job.evaluation, job.setting, job.backbone, job.span)
+        for job in list_jobs(study, entry.evaluation, backbones=entry.backbones)
+        if job.setting in settings
+    ]
+
+
+def table_hash(study: Study, table: str) -> str:
+    """Changes when a table is to be computed or worded in another way."""
+    entry = study.table(table)
+    shown = entry.backbones or list(study.backbones)
+    dataset = study.evaluation(entry.evaluation).dataset
+    return value_hash(
+        {
+            "table": _values(entry),
+            "study": [study.file.title, study.file.notes],
+            "unit": study.evaluation(entry.evaluation).unit,
+            "note": study.dataset(dataset).note,
+            "backbones": {name: _values(study.backbone(name)) for name in shown},
+        }
+    )
+
+
+def _local_checkpoint(study: Study, backbone: str) -> Path | None:
+    entry = study.backbone(backbone)
+    if entry.path is None:
+        return None
+    try:
+        return study.resolve_path(entry.path, what=f"backbone {backbone}: path")
+    except InputError:
+        return None
+
+
+def _machine(study: Study) -> Mapping[str, Any]:
+    return study.file.model_dump(mode="json", include={"seed", "image_size", "device", "precision", "threads"})
+
+
+def _values(model: BaseModel, *, leave_out: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+    return model.model_dump(mode="json", exclude=set(leave_out))

@@ -1,0 +1,49 @@
+# From predictions to tidy rows, renderings and the copies in reports/.
+
+from evalkit import workflow as facts
+
+RENDERINGS = (".md", ".tex", ".html")
+
+
+rule compare:
+    input:
+        lambda wildcards: facts.table_inputs(study, wildcards.table),
+    output:
+        rows=layout.report("{table}.csv"),
+        context=layout.report("{table}.json"),
+    log:
+        layout.root / "logs/tables/{table}-compare.log",
+    params:
+        table=lambda wildcards: facts.table_hash(study, wildcards.table),
+        code=facts.code_hash("evalkit.comparisons"),
+    shell:
+        "{PYTHON} -m evalkit.comparisons --study {study.source:q} --table {wildcards.table} > {log:q} 2>&1"
+
+
+rule render:
+    input:
+        rows=layout.report("{table}.csv"),
+        context=layout.report("{table}.json"),
+    output:
+        [layout.report("{table}" + ending) for ending in RENDERINGS],
+    log:
+        layout.root / "logs/tables/{table}-render.log",
+    params:
+        code=facts.code_hash("reports.tables"),
+    shell:
+        "{PYTHON} -m reports.tables {input.rows:q} > {log:q} 2>&1"
+
+
+# reports/ holds the chosen study's copies; a change of study changes the inputs and so refreshes them.
+rule publish:
+    input:
+        rows=layout.report("{table}.csv"),
+        renderings=[layout.report("{table}" + ending) for ending in RENDERINGS],
+    output:
+        rows="reports/{table}.csv",
+        text=["reports/{table}.md", "reports/{table}.tex"],
+        page=report("reports/{table}.html", caption="captions/table.rst", category="Tables"),
+    params:
+        study=study.name,
+    shell:
+        "cp {input.rows:q} {input.renderings:q} reports/"
