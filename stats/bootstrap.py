@@ -1,0 +1,310 @@
+"""Bootstrap of differences between two models: over test cases, and over repeats and test cases together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from stats.inputs import vector
+from stats.measures import Measure, Statistic, measure_of_rows, measure_of_scores
+from stats.resampling import batch_size, group_weights, left_out_weights, repeat_weights, seed_from
+from stats.results import BootstrapResult, announce, checked_level
+
+Floats = NDArray[np.float64]
+
+
+def paired_bootstrap(
+    statistic: Statistic,
+    *data: ArrayLike,
+    groups: ArrayLike | None = None,
+    method: str = "percentile",
+    n_resamples: int = 10000,
+    rng: int | np.random.Generator = 0,
+    confidence_level: float = 0.95,
+) -> BootstrapResult:
+    """Bootstrap the difference of two models over the cases of one test set.
+
+    Parameters
+    ----------
+    statistic : "auc", "auprc" or callable
+        With three arrays: (y, score) -> float, higher or lower as it likes; the two names take an exact fast path
+        and need y in {0, 1}. With one or two arrays: (*data) -> float, itself a difference (0 under the null
+        hypothesis), for example the mean of a - b. A callable says by NaN that it is not defined on a resample.
+    *data : array_like
+        Three arrays y, a, b: what is bootstrapped is statistic(y, a) - statistic(y, b). y, a and b are (n,), or
+        (n, classes) for the unweighted mean over classes, where a row whose label is NaN does not count for that class.
+        One or two arrays: what is bootstrapped is statistic(*data). Cases are rows (first axis) in each array.
+    groups : array_like (n,), optional
+        Patient of each case; patients are then drawn, each with all its cases.
+    method : {"percentile", "BCa"}
+        Interval; "BCa" is bias-corrected and accelerated by the jackknife over groups (Efron 1987).
+        The p-value is the percentile one in both.
+    n_resamples : int
+        Replicates.
+    rng : int or Generator
+        Seed; with an integer the same call gives the same answer.
+    confidence_level : float
+
+    Returns
+    -------
+    BootstrapResult
+        Identical predictions: difference 0, p 1, interval [0, 0]. Replicates on which the statistic is not defined
+        (for the names: some class has no positive or no negative) are left out, not counted in `n_resamples`, and
+        told in `warnings`.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not belong together, a statistic not defined on the data themselves or on fewer than two
+        replicates; for the two names a NaN score of a labelled row, or a class without a positive or a negative.
+    """
+    if method not in ("percentile", "BCa"):
+        raise ValueError(f"method is {method!r}; expected 'percentile' or 'BCa'")
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"{len(data)} data arrays; expected y, a, b, or one or two for statistic(*data)")
+    if len(data) == 3:
+        y, *scores = data
+        for name, score in zip("ab", scores, strict=True):
+            if np.ndim(score) != np.ndim(y):
+                raise ValueError(
+                    f"{name} has shape {np.shape(score)} beside y of shape {np.shape(y)}; expected equal shapes "
+                    "(two_way_bootstrap takes repeats)"
+                )
+        measures = [measure_of_scores(statistic, y, score, groups) for score in scores]
+    else:
+        measures = [measure_of_rows(statistic, [np.asarray(array) for array in data], groups)]
+
+    result, replicates = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
+    if method == "BCa":
+        result = _bias_corrected(result, replicates, _difference(_jackknife(measures)))
+    announce(result.warnings)
+    return result
+
+
+def two_way_bootstrap(
+    statistic: Statistic,
+    y: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_resamples: int = 10000,
+    rng: int | np.random.Generator = 0,
+    confidence_level: float = 0.95,
+) -> BootstrapResult:
+    """Bootstrap the difference of two models trained several times and tested on one test set.
+
+    Each replicate draws repeats and, independently, patients, both with replacement: what varies between studies is
+    which training draw and which patients, and a t test over repeats that share one test set sees only the first.
+    Both models share the draws. With one repeat this is the patient bootstrap of `paired_bootstrap`, number for number.
+
+    Parameters
+    ----------
+    statistic : "auc", "auprc" or callable (y, score) -> float
+        Averaged over repeats, and without weights over classes; as in `paired_bootstrap`.
+    y : array_like (n,) or (n, classes)
+    a, b : array_like (repeats, n) or (repeats, n, classes)
+        Repeat r of both models belongs together (same training draw).
+    groups, n_resamples, rng, confidence_level
+        As in `paired_bootstrap`.
+
+    Returns
+    -------
+    BootstrapResult
+
+    Raises
+    ------
+    ValueError
+        As `paired_bootstrap`; a and b with different repeats.
+    """
+    for name, score in (("a", a), ("b", b)):
+        if np.ndim(score) != np.ndim(y) + 1:
+            raise ValueError(
+                f"{name} has shape {np.shape(score)} beside y of shape {np.shape(y)}; expected a first axis of repeats"
+            )
+    if np.shape(a) != np.shape(b):
+        raise ValueError(f"a has shape {np.shape(a)} and b {np.shape(b)}; expected the same repeats and rows")
+    measures = [measure_of_scores(statistic, y, score, groups) for score in (a, b)]
+    result, _ = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
+    announce(result.warnings)
+    return result
+
+
+def bootstrap_replicates(
+    statistic: Statistic,
+    y: ArrayLike,
+    score: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_resamples: int = 10000,
+    rng: int | np.random.Generator = 0,
+    per_class: bool = False,
+) -> Floats:
+    """Replicates of one model, on the same resamples for every model of the test set.
+
+    k models are compared pair by pair at the cost of k bootstraps: replicates of two models, with the same y, groups,
+    number of repeats, `n_resamples` and integer `rng`, are differenced by `difference_from_replicates`, which then
+    gives what `paired_bootstrap` and `two_way_bootstrap` give.
+
+    Parameters
+    ----------
+    statistic, y, groups, n_resamples, rng
+        As in `two_way_bootstrap`; a Generator is advanced, so models that are to share resamples need an integer.
+    score : array_like, the shape of y, or (repeats, *shape of y)
+    per_class : bool
+        Keep the classes apart instead of averaging them.
+
+    Returns
+    -------
+    ndarray (n_resamples,), or (n_resamples, classes)
+        NaN marks a replicate in which the statistic is not defined (its place is kept for differencing).
+
+    Raises
+    ------
+    ValueError
+        As `paired_bootstrap`.
+    """
+    measure = measure_of_scores(statistic, y, score, groups)
+    replicates = _replicates([measure], n_resamples, seed_from(rng))[0]
+    return replicates if per_class else replicates.mean(axis=1)
+
+
+def difference_from_replicates(
+    estimate_a: float,
+    replicates_a: ArrayLike,
+    estimate_b: float,
+    replicates_b: ArrayLike,
+    confidence_level: float = 0.95,
+) -> BootstrapResult:
+    """Compare two models from their replicates on the same resamples.
+
+    Parameters
+    ----------
+    estimate_a, estimate_b : float
+        The statistic of either model on the data as they are.
+    replicates_a, replicates_b : array_like (n_resamples,)
+        From `bootstrap_replicates` with the same y, groups, repeats, `n_resamples` and integer `rng`.
+    confidence_level : float
+
+    Returns
+    -------
+    BootstrapResult
+        Percentile interval.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two replicates defined for both, an estimate that is NaN, replicates of different number.
+    """
+    first = vector(replicates_a, "replicates_a")
+    second = vector(replicates_b, "replicates_b", first.size)
+    result = summary_of_replicates(float(estimate_a) - float(estimate_b), first, second, confidence_level)
+    announce(result.warnings)
+    return result
+
+
+def _bootstrap(
+    measures: list[Measure], n_resamples: int, seed: int, confidence_level: float
+) -> tuple[BootstrapResult, Floats]:
+    """Result and replicates of the difference of two measures, or of one that is a difference itself."""
+    estimates = [_estimate(measure) for measure in measures]
+    replicates = [values.mean(axis=1) for values in _replicates(measures, n_resamples, seed)]
+    if len(measures) == 1:
+        estimates.append(0.0)
+        replicates.append(np.zeros(n_resamples))
+    result = summary_of_replicates(estimates[0] - estimates[1], replicates[0], replicates[1], confidence_level)
+    return result, replicates[0] - replicates[1]
+
+
+def _estimate(measure: Measure) -> float:
+    """The measure on the data as they are, by the path its replicates take, so that rounding agrees."""
+    once = np.ones((measure.n_groups, 1), np.float32)
+    return float(measure(once, np.ones((1, measure.n_repeats), np.int64)).mean())
+
+
+def _replicates(measures: list[Measure], n_resamples: int, seed: int) -> list[Floats]:
+    """Replicates (n_resamples, classes) of measures that share rows, groups and number of repeats."""
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples is {n_resamples}; expected at least 2, and 10000 for a table")
+    shared = measures[0]
+    repeats = repeat_weights(shared.n_repeats, n_resamples, seed)
+    batches = group_weights(shared.n_groups, n_resamples, seed, batch_size(shared.n_rows))
+    parts: list[list[Floats]] = [[] for _ in measures]
+    for replicates, weights in batches:
+        for values, measure in zip(parts, measures, strict=True):
+            values.append(measure(weights, repeats[replicates]))
+    return [np.concatenate(values) for values in parts]
+
+
+def _jackknife(measures: list[Measure]) -> list[Floats]:
+    """Each measure with one group left out at a time, (groups,)."""
+    shared = measures[0]
+    parts: list[list[Floats]] = [[] for _ in measures]
+    for _, weights in left_out_weights(shared.n_groups, batch_size(shared.n_rows)):
+        once = np.ones((weights.shape[1], shared.n_repeats), np.int64)
+        for values, measure in zip(parts, measures, strict=True):
+            values.append(measure(weights, once).mean(axis=1))
+    return [np.concatenate(values) for values in parts]
+
+
+def _difference(values: list[Floats]) -> Floats:
+    return values[0] - values[1] if len(values) == 2 else values[0]
+
+
+def summary_of_replicates(difference: float, first: Floats, second: Floats, confidence_level: float) -> BootstrapResult:
+    """Summarise the replicates first - second of an estimated difference; undefined ones are left out and told."""
+    checked_level(confidence_level)
+    if math.isnan(difference):
+        raise ValueError("the statistic is NaN on the data themselves; expected an estimate of each model")
+    replicates = first - second
+    defined = ~np.isnan(replicates)
+    n_defined, n_resamples = int(defined.sum()), replicates.size
+    if n_defined < 2:
+        raise ValueError(f"the statistic is defined on {n_defined} of {n_resamples} replicates; expected at least two")
+    notes = []
+    if n_defined < n_resamples:
+        notes.append(
+            f"{n_resamples - n_defined} of {n_resamples} replicates left out: the statistic is not defined on them "
+            "(an AUC needs a positive and a negative of every class)"
+        )
+    values = replicates[defined]
+    # Equal statistics can differ by rounding once classes or repeats are averaged: that has no sign.
+    rounding = 8 * np.finfo(float).eps * np.maximum(np.abs(first), np.abs(second))[defined]
+    smaller = min(int((values <= rounding).sum()), int((values >= -rounding).sum()))
+    low, high = np.quantile(values, [(1 - confidence_level) / 2, (1 + confidence_level) / 2]).tolist()
+    return BootstrapResult(
+        difference=difference,
+        se=float(values.std(ddof=1)),
+        pvalue=min(1.0, 2 * (1 + smaller) / (n_defined + 1)),
+        low=low,
+        high=high,
+        n_resamples=n_defined,
+        confidence_level=float(confidence_level),
+        warnings=tuple(notes),
+    )
+
+
+def _bias_corrected(result: BootstrapResult, replicates: Floats, left_out: Floats) -> BootstrapResult:
+    """Efron's BCa interval in place of the percentile one.
+
+    Efron (1987), JASA 82:171: bias correction from the share of replicates below the estimate, acceleration from the
+    skewness of the jackknife values.
+    """
+    values = replicates[~np.isnan(replicates)]
+    below = (float((values < result.difference).sum()) + float((values == result.difference).sum()) / 2) / values.size
+    if below in (0.0, 1.0):
+        note = "all replicates lie on one side of the estimate: the interval is the percentile one, BCa is not defined"
+        return dataclasses.replace(result, warnings=(*result.warnings, note))
+    influence = left_out[~np.isnan(left_out)]
+    influence = influence.mean() - influence if influence.size else np.zeros(1)
+    spread = float((influence**2).sum())
+    acceleration = float((influence**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    bias = float(ndtri(below))
+    tail = (1 - result.confidence_level) / 2
+    shifted = bias + ndtri(np.array([tail, 1 - tail]))
+    low, high = np.quantile(values, ndtr(bias + shifted / (1 - acceleration * shifted))).tolist()
+    return dataclasses.replace(result, low=low, high=high, method="BCa")

@@ -1,0 +1,106 @@
+"""Checks on what the tests are given: every refusal says what was found, where, and what was expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def number_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return values as float64, refusing what is not a number."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} holds something that is not a number: {error}") from error
+
+
+def vector(values: ArrayLike, name: str, length: int | None = None) -> NDArray[np.float64]:
+    """Return a one-dimensional float64 array, of a given length where one is given."""
+    array = number_array(values, name)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}; expected one dimension, one value per row")
+    if length is not None and array.size != length:
+        raise ValueError(f"{name} has {array.size} values; expected {length}, one per row")
+    return array
+
+
+def refuse_nan(array: NDArray[np.float64], name: str, remedy: str = "") -> None:
+    """Raise where there is a NaN, saying how many and the first place."""
+    missing = np.isnan(array)
+    if not missing.any():
+        return
+    first = np.argwhere(missing)[0].tolist()
+    where = f"row {first[0]}" if array.ndim == 1 else f"index {tuple(first)}"
+    raise ValueError(
+        f"{name} is NaN at {where} ({int(missing.sum())} NaN in all); expected a number everywhere{remedy}"
+    )
+
+
+def refuse_other_labels(y: NDArray[np.float64]) -> None:
+    """Raise where a label is neither 0 nor 1 (NaN passes here)."""
+    other = ~((y == 0) | (y == 1) | np.isnan(y))
+    if other.any():
+        first = np.argwhere(other)[0].tolist()
+        place = first[0] if y.ndim == 1 else tuple(first)
+        raise ValueError(f"y is {y[other][0]:g} at row {place}; expected 1 (positive) or 0 (negative)")
+
+
+def positive_rows(y: ArrayLike) -> NDArray[np.bool_]:
+    """Return which rows are positive; both classes must be present and no label missing."""
+    labels = vector(y, "y")
+    refuse_nan(labels, "y", "; leave out the rows without a label")
+    refuse_other_labels(labels)
+    positive = labels == 1
+    require_both_classes(int(positive.sum()), int(positive.size - positive.sum()))
+    return positive
+
+
+def require_both_classes(n_positive: int, n_negative: int, where: str = "y") -> None:
+    """Raise where one class has no row: the AUC is not defined then."""
+    if n_positive and n_negative:
+        return
+    absent = "positive" if not n_positive else "negative"
+    raise ValueError(
+        f"{where} has no {absent} row ({n_positive} positive, {n_negative} negative); an AUC needs at least one of each"
+    )
+
+
+def score_rows(scores: list[Any], names: list[str], n: int, remedy: str = "") -> NDArray[np.float64]:
+    """Return score vectors as the rows of one array (k, n), refusing NaN."""
+    rows = np.empty((len(scores), n))
+    for row, score, name in zip(rows, scores, names, strict=True):
+        row[:] = vector(score, name, n)
+        refuse_nan(row, name, remedy)
+    return rows
+
+
+def group_index(groups: ArrayLike | None, n: int) -> tuple[NDArray[np.intp], int]:
+    """Number the groups, in sorted order of their labels.
+
+    Parameters
+    ----------
+    groups : array_like (n,) or None
+        One label per row (strings or integers); None makes every row a group of its own.
+
+    Returns
+    -------
+    index : ndarray (n,)
+        Group of each row, 0 .. count - 1.
+    count : int
+    """
+    if groups is None:
+        return np.arange(n), n
+    labels: NDArray[Any] = np.asarray(groups)
+    if labels.shape != (n,):
+        raise ValueError(f"groups has shape {labels.shape}; expected ({n},), one label per row")
+    if labels.dtype == object:
+        missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
+        labels = labels.astype(str)
+    else:
+        missing = labels != labels
+    if missing.any():
+        raise ValueError(f"groups is missing at row {int(np.argmax(missing))} ({int(missing.sum())} missing in all)")
+    names, index = np.unique(labels, return_inverse=True)
+    return index.astype(np.intp), int(names.size)

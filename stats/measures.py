@@ -1,0 +1,175 @@
+"""A statistic of labels and scores, evaluated on many resamples given as multiplicities of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stats.inputs import group_index, number_array, refuse_nan, refuse_other_labels, require_both_classes
+from stats.weighted_ranks import WeightedAuc, WeightedAuprc, Weights
+
+# float32 holds every whole number up to here; doubled weights of all images of a resample are counted in it.
+WHOLE_IN_FLOAT32 = 2**24
+
+Statistic = str | Callable[..., float]
+RANK_MEASURES: dict[str, type[WeightedAuc] | type[WeightedAuprc]] = {"auc": WeightedAuc, "auprc": WeightedAuprc}
+
+
+class Measure(Protocol):
+    """What the bootstrap evaluates: one value per replicate and class, NaN where it is not defined."""
+
+    n_rows: int
+    n_groups: int
+    n_repeats: int
+
+    def __call__(self, weights: Weights, repeats: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Evaluate on weights (groups, replicates) and repeats (replicates, repeats); (replicates, classes)."""
+        ...
+
+
+class RankMeasure:
+    """AUC or average precision, exact and vectorised over replicates.
+
+    Parameters
+    ----------
+    name : "auc" or "auprc"
+    y : ndarray (n, classes)
+        1, 0, or NaN where a row does not count for a class.
+    score : ndarray (repeats, n, classes)
+    group : ndarray (n,)
+    n_groups : int
+    """
+
+    def __init__(
+        self, name: str, y: NDArray[np.float64], score: NDArray[np.float64], group: NDArray[np.intp], n_groups: int
+    ) -> None:
+        self.n_rows, self.n_groups, self.n_repeats = y.shape[0], n_groups, score.shape[0]
+        self._images = np.bincount(group, minlength=n_groups).astype(np.float32)
+        sizes, self._ranked = [], []
+        for column, labels in enumerate(y.T):
+            labelled = ~np.isnan(labels)
+            positive = labels[labelled] == 1
+            of_class = f" of class {column}" if y.shape[1] > 1 else ""
+            require_both_classes(int(positive.sum()), int((~positive).sum()), f"y{of_class}")
+            member = group[labelled]
+            sizes += [np.bincount(member[rows], minlength=n_groups) for rows in (positive, ~positive)]
+            used = score[:, labelled, column]
+            refuse_nan(used, f"score{of_class} (repeat, labelled row)")
+            self._ranked.append([RANK_MEASURES[name](positive, one, member, n_groups) for one in used])
+        self._sizes = np.array(sizes, np.float32)
+
+    def __call__(self, weights: Weights, repeats: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Evaluate every class on every column of weights; NaN where a class has no positive or no negative."""
+        if 2 * float((self._images @ weights).max()) >= WHOLE_IN_FLOAT32:
+            weights = weights.astype(np.float64)
+        sizes = (self._sizes @ weights).astype(np.float64).reshape(len(self._ranked), 2, -1)
+        values = np.empty((weights.shape[1], len(self._ranked)))
+        for column, (ranked, (n_positive, n_negative)) in enumerate(zip(self._ranked, sizes, strict=True)):
+            defined = (n_positive > 0) & (n_negative > 0)
+            of_repeats = [one(weights, np.maximum(n_positive, 1), np.maximum(n_negative, 1)) for one in ranked]
+            mean = np.einsum("br,rb->b", repeats, np.array(of_repeats)) / self.n_repeats
+            values[:, column] = np.where(defined, mean, np.nan)
+        return values
+
+
+class RowMeasure:
+    """A callable, evaluated on the resampled rows of one replicate after the other.
+
+    Parameters
+    ----------
+    evaluate : callable
+        (rows, repeats) to values (classes,), where rows are the resampled row numbers, each as often as drawn.
+    group : ndarray (n,)
+    n_groups, n_repeats : int
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[NDArray[np.intp], NDArray[np.int64]], list[float]],
+        group: NDArray[np.intp],
+        n_groups: int,
+        n_repeats: int,
+    ) -> None:
+        self.n_rows, self.n_groups, self.n_repeats = group.size, n_groups, n_repeats
+        self._evaluate, self._group = evaluate, group
+
+    def __call__(self, weights: Weights, repeats: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Evaluate on every column of weights."""
+        rows = np.arange(self.n_rows)
+        counts = weights.astype(np.int64)[self._group]
+        return np.array(
+            [self._evaluate(np.repeat(rows, n), times) for n, times in zip(counts.T, repeats, strict=True)], np.float64
+        )
+
+
+def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, groups: ArrayLike | None) -> Measure:
+    """Prepare statistic(y, score), averaged over classes and repeats, for resampling.
+
+    Parameters
+    ----------
+    statistic : "auc", "auprc" or callable (y, score) -> float
+    y : array_like (n,) or (n, classes)
+    score : array_like, the shape of y, or (repeats, *shape of y)
+    groups : array_like (n,) or None
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not belong together; for "auc" and "auprc" a label other than 0, 1 and NaN, a NaN score of a
+        labelled row, a class without a positive or a negative.
+    """
+    named = isinstance(statistic, str)
+    if named and statistic not in RANK_MEASURES:
+        raise ValueError(f"statistic is {statistic!r}; expected {', '.join(RANK_MEASURES)} or a callable")
+    labels: NDArray[Any] = number_array(y, "y") if named else np.asarray(y)
+    scores: NDArray[Any] = number_array(score, "score") if named else np.asarray(score)
+    if labels.ndim not in (1, 2) or not labels.size:
+        raise ValueError(f"y has shape {labels.shape}; expected (n,) or (n, classes) with at least one row")
+    if scores.ndim == labels.ndim:
+        scores = scores[None]
+    if scores.shape[1:] != labels.shape or not scores.shape[0]:
+        raise ValueError(
+            f"score has shape {np.shape(score)} beside y of shape {labels.shape}; "
+            f"expected {labels.shape} or (repeats, {', '.join(map(str, labels.shape))})"
+        )
+    group, n_groups = group_index(groups, labels.shape[0])
+    if named:
+        refuse_other_labels(labels)
+    if labels.ndim == 1:
+        labels, scores = labels[:, None], scores[:, :, None]
+    if isinstance(statistic, str):
+        return RankMeasure(statistic, labels, scores, group, n_groups)
+    return RowMeasure(_of_classes(statistic, labels, scores), group, n_groups, scores.shape[0])
+
+
+def measure_of_rows(statistic: Statistic, data: list[NDArray[Any]], groups: ArrayLike | None) -> Measure:
+    """Prepare statistic(*data) for resampling the rows of all arrays together."""
+    if isinstance(statistic, str):
+        raise ValueError(f"statistic {statistic!r} needs the three arrays y, a, b; got {len(data)}")
+    if any(array.ndim == 0 or array.shape[0] != data[0].shape[0] for array in data):
+        raise ValueError(f"data have shapes {[array.shape for array in data]}; expected one row per case in each")
+    if not data[0].shape[0]:
+        raise ValueError("data have no row; expected at least one")
+    group, n_groups = group_index(groups, data[0].shape[0])
+    return RowMeasure(lambda rows, _: [float(statistic(*(array[rows] for array in data)))], group, n_groups, 1)
+
+
+def _of_classes(
+    statistic: Callable[..., float], y: NDArray[Any], score: NDArray[Any]
+) -> Callable[[NDArray[np.intp], NDArray[np.int64]], list[float]]:
+    """Mean over repeats of statistic(y, score), class by class, a row without a label left out."""
+    n_repeats = score.shape[0]
+    labelled = ~np.isnan(y) if np.issubdtype(y.dtype, np.floating) else np.ones(y.shape, bool)
+
+    def of_class(column: int, rows: NDArray[np.intp], times: NDArray[np.int64]) -> float:
+        rows = rows[labelled[rows, column]]
+        if not rows.size:
+            return np.nan
+        labels = y[rows, column]
+        drawn = np.flatnonzero(times)
+        return sum(int(times[r]) * float(statistic(labels, score[r, rows, column])) for r in drawn) / n_repeats
+
+    return lambda rows, times: [of_class(column, rows, times) for column in range(y.shape[1])]
