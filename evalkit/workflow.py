@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.fingerprints import code_hash, file_state, value_hash
+from evalkit.fingerprints import file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-__all__ = ["REAL_CORES", "code_hash", "training_slots"]
-
 #: Cores this process may use; --cores may say otherwise.
 REAL_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+#: What a table is rendered as; the first holds the rows, the others their layout.
+REPORT_ENDINGS = (".csv", ".md", ".tex", ".html")
 
 #: What the index files of a data set are called; a change of one of them is a change of the data set.
 _INDEX_FILES = ("*.csv", "*_list.txt")
@@ -37,8 +38,9 @@ def training_slots(study: Study) -> int:
 
 
 def gpus(study: Study) -> int:
-    """How many cards a training asks the scheduler for."""
-    return 0 if study.file.device == "cpu" else 1
+    """How many cards a training asks the scheduler for; with ``device: auto`` one, where this machine has any."""
+    has_card = Path("/proc/driver/nvidia/version").exists()
+    return {"cpu": 0, "cuda": 1, "auto": int(has_card)}[study.file.device]
 
 
 def phantom_arguments(study: Study, dataset: str) -> str:
@@ -103,16 +105,13 @@ def pretraining_hash(study: Study, backbone: str) -> str:
 
 def checkpoint_inputs(study: Study, backbone: str) -> list[Path]:
     """The checkpoint, where this workflow makes it. Any other is checked by the job itself, not by Snakemake."""
-    entry = study.backbone(backbone)
-    if entry.pretrain is not None:
-        return [study.layout.pretraining(backbone) / "checkpoint.pth"]
-    path = _local_checkpoint(study, backbone)
+    path = _known_checkpoint(study, backbone)
     return [path] if path is not None and path.is_relative_to(study.layout.root) else []
 
 
 def checkpoint_state(study: Study, backbone: str) -> str:
-    """Size and time of a local checkpoint; ``absent`` where there is none, or its variable is not set."""
-    path = _local_checkpoint(study, backbone)
+    """Size and time of a checkpoint from elsewhere; ``absent`` where there is none, or its variable is not set."""
+    path = _known_checkpoint(study, backbone)
     return "absent" if path is None or checkpoint_inputs(study, backbone) else file_state(path)
 
 
@@ -174,8 +173,17 @@ def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:
 
 
 def table_inputs(study: Study, table: str) -> list[Path]:
-    """The job records of every run a table shows."""
-    entry = study.table(table)
+    """The job records of every run a table shows.
+
+    Raises
+    ------
+    SystemExit
+        The study has no such table. Snakemake would show any other exception with a traceback.
+    """
+    try:
+        entry = study.table(table)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None
     evaluation = study.evaluation(entry.evaluation)
     settings = entry.settings or evaluation.list_settings()
     return [
@@ -201,12 +209,9 @@ def table_hash(study: Study, table: str) -> str:
     )
 
 
-def _local_checkpoint(study: Study, backbone: str) -> Path | None:
-    entry = study.backbone(backbone)
-    if entry.path is None:
-        return None
+def _known_checkpoint(study: Study, backbone: str) -> Path | None:
     try:
-        return study.resolve_path(entry.path, what=f"backbone {backbone}: path")
+        return study.checkpoint_path(backbone)
     except InputError:
         return None
 

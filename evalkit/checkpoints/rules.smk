@@ -1,6 +1,7 @@
 # From a checkpoint of any format, or from images, to canonical weights.
 
 from evalkit import workflow as facts
+from evalkit.fingerprints import code_hash
 
 
 rule pretrain:
@@ -18,7 +19,7 @@ rule pretrain:
         gpu=facts.gpus(study),
     params:
         recipe=lambda wildcards: facts.pretraining_hash(study, wildcards.backbone),
-        code=facts.code_hash("evalkit.pretraining.supervised"),
+        code=code_hash("evalkit.pretraining.supervised"),
     shell:
         "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
 
@@ -34,6 +35,6 @@ rule canonicalise:
     params:
         entry=lambda wildcards: facts.backbone_hash(study, wildcards.backbone),
         file=lambda wildcards: facts.checkpoint_state(study, wildcards.backbone),
-        code=facts.code_hash("evalkit.backbones"),
+        code=code_hash("evalkit.checkpoints.__main__"),
     shell:
-        "{PYTHON} -m evalkit.backbones --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
+        "{PYTHON} -m evalkit.checkpoints --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"

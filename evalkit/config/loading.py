@@ -106,6 +106,19 @@ class Study:
             return self.layout.phantom(name, entry.format)
         return self.resolve_path(entry.root, what=f"datasets.{name}.root")
 
+    def checkpoint_path(self, backbone: str) -> Path | None:
+        """The checkpoint file of a backbone, pretrained here or local; None for scratch, an address or a timm tag.
+
+        Raises
+        ------
+        InputError
+            The path has a variable that is not set.
+        """
+        entry = self.backbone(backbone)
+        if entry.pretrain is not None:
+            return self.layout.pretraining(backbone) / "checkpoint.pth"
+        return None if entry.path is None else self.resolve_path(entry.path, what=f"the path of backbone {backbone!r}")
+
 
 def load_study(name: str | os.PathLike[str]) -> Study:
     """Load and check a study and the backbones it names.
