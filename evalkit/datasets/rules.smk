@@ -1,6 +1,7 @@
 # From a data set's own layout to packed pixels and splits.
 
 from evalkit import workflow as facts
+from evalkit.fingerprints import code_hash
 
 
 rule draw_phantoms:
@@ -11,7 +12,7 @@ rule draw_phantoms:
     threads: facts.REAL_CORES
     params:
         phantom=lambda wildcards: facts.phantom_arguments(study, wildcards.dataset),
-        code=facts.code_hash("evalkit.phantom"),
+        code=code_hash("evalkit.phantom"),
     shell:
         "{PYTHON} -m evalkit.phantom write --root $(dirname {output:q}) {params.phantom} --workers {threads}"
         " > {log:q} 2>&1"
@@ -28,7 +29,7 @@ rule read_dataset:
     params:
         entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
         files=lambda wildcards: facts.dataset_state(study, wildcards.dataset),
-        code=facts.code_hash("evalkit.datasets"),
+        code=code_hash("evalkit.datasets"),
     shell:
         "{PYTHON} -m evalkit.datasets --study {study.source:q} --dataset {wildcards.dataset} > {log:q} 2>&1"
 
@@ -42,7 +43,7 @@ rule pack:
         layout.root / "logs/packing/{dataset}-{size}.log",
     threads: facts.REAL_CORES
     params:
-        code=facts.code_hash("evalkit.packing"),
+        code=code_hash("evalkit.packing"),
     shell:
         "{PYTHON} -m evalkit.packing --study {study.source:q} --dataset {wildcards.dataset} --size {wildcards.size}"
         " --workers {threads} > {log:q} 2>&1"
@@ -58,6 +59,6 @@ rule split:
         layout.root / "logs/splits/{evaluation}.log",
     params:
         design=lambda wildcards: facts.split_hash(study, wildcards.evaluation),
-        code=facts.code_hash("evalkit.splits"),
+        code=code_hash("evalkit.splits"),
     shell:
         "{PYTHON} -m evalkit.splits --study {study.source:q} --evaluation {wildcards.evaluation} > {log:q} 2>&1"

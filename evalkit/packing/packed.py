@@ -1,0 +1,74 @@
+"""Reading a packed data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A packed data set.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (rows, size, size)
+        Mapped from the file, read-only. The row of an unreadable image is zeros and is in no line of the index.
+    index : DataFrame
+        row, image_id, patient_id, sha256 (of the row's pixels, 32 hexadecimal digits), low and cap (the values of the
+        image that became 0 and 255; equal where the image has no contrast).
+    report : dict
+        Counts, options, what was left out and how fast it went.
+    """
+
+    images: NDArray[np.uint8]
+    index: pd.DataFrame
+    report: dict[str, Any]
+
+    def rows(self, image_ids: Sequence[str] | NDArray[Any] | pd.Series) -> NDArray[np.int64]:
+        """The rows of some images, in the order asked for.
+
+        Raises
+        ------
+        InputError
+            An image is not in the packed data set.
+        """
+        positions = pd.Index(self.index["image_id"]).get_indexer(pd.Index(image_ids))
+        absent = np.flatnonzero(positions < 0)
+        if len(absent):
+            raise InputError(
+                f"{len(absent):,} images are not in the packed data set, the first is {list(image_ids)[absent[0]]!r}",
+                "images of the same data set",
+                "make the splits again from this packed data set",
+            )
+        return self.index["row"].to_numpy()[positions]
+
+
+def load_packed(folder: Path) -> Packed:
+    """Open a packed data set.
+
+    Raises
+    ------
+    InputError
+        The folder is missing, or its packing was not finished.
+    """
+    if not (folder / "packing.json").exists():
+        raise InputError(
+            f"{folder} holds no finished packed data set",
+            "packing.json, which is written last",
+            "run, or run again: python -m evalkit.packing --study STUDY --dataset DATASET",
+        )
+    return Packed(
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        index=pd.read_parquet(folder / "index.parquet"),
+        report=json.loads((folder / "packing.json").read_text(encoding="utf-8")),
+    )

@@ -1,0 +1,125 @@
+"""The part of packing that runs in worker processes: decode a chunk of images and write its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.errors import InputError
+from evalkit.images import locate_image, pack_image, read_gray
+from evalkit.packing.pixel_file import PixelFile
+
+#: Below this many images, starting processes takes longer than they save.
+_WORTH_PROCESSES = 200
+
+#: First row and the paths of the images from that row on.
+Chunk = tuple[int, list[str]]
+
+
+class ChunkResult(NamedTuple):
+    """What came of a chunk.
+
+    Attributes
+    ----------
+    start : int
+        Its first row.
+    sha256 : list of str
+        Hash of each row's pixels; empty for an image that could not be read.
+    low, cap : list of float
+        See `evalkit.images.PackedImage`.
+    reasons : dict of int to str
+        For each row that could not be read, why.
+    """
+
+    start: int
+    sha256: list[str]
+    low: list[float]
+    cap: list[float]
+    reasons: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Decodes images below `root` into rows of `pixels`."""
+
+    root: Path
+    pixels: PixelFile
+    antialias: bool
+
+    def pack(self, chunk: Chunk) -> ChunkResult:
+        """Decode a chunk and write its rows; an unreadable image becomes a row of zeros and a reason.
+
+        Raises
+        ------
+        InputError
+            A path leads out of the data set's folder.
+        """
+        start, paths = chunk
+        size = self.pixels.size
+        block = np.zeros((len(paths), size, size), np.uint8)
+        low, cap, reasons = [0.0] * len(paths), [0.0] * len(paths), {}
+        for offset, path in enumerate(paths):
+            file = locate_image(self.root, path)
+            try:
+                image = read_gray(file)
+            except InputError as error:
+                reasons[start + offset] = error.found
+                continue
+            block[offset], low[offset], cap[offset] = pack_image(image, size, antialias=self.antialias)
+        with self.pixels.open_rows() as opened:
+            self.pixels.write_rows(opened, start, block)
+        hashes = ["" if start + offset in reasons else each for offset, each in enumerate(hash_pixels(block))]
+        return ChunkResult(start, hashes, low, cap, reasons)
+
+
+def hash_pixels(block: NDArray[np.uint8]) -> list[str]:
+    """Hash each image of a block (the first 32 hexadecimal digits of SHA-256)."""
+    return [hashlib.sha256(image.tobytes()).hexdigest()[:32] for image in block]
+
+
+def pack_chunks(packer: Packer, chunks: list[Chunk], *, workers: int) -> Iterator[ChunkResult]:
+    """Pack chunks, in processes where that is worth while, and give each result as soon as it is there."""
+    if workers == 1 or sum(len(paths) for _, paths in chunks) < _WORTH_PROCESSES:
+        yield from map(packer.pack, chunks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(packer,)) as pool:
+        waiting: set[Future[ChunkResult]] = set()
+        for chunk in chunks:
+            if len(waiting) >= 2 * workers:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+            waiting.add(pool.submit(_pack_in_worker, chunk))
+        yield from (future.result() for future in waiting)
+
+
+_packer: Packer | None = None
+
+
+def _start_worker(packer: Packer) -> None:
+    global _packer
+    _packer = packer
+    # A worker whose parent is killed would wait for work for ever.
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _pack_in_worker(chunk: Chunk) -> ChunkResult:
+    assert _packer is not None
+    return _packer.pack(chunk)
