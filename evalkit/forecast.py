@@ -1,0 +1,278 @@
+"""What a study will take: jobs, images, disk and hours, before anything is run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table as RichTable
+
+from evalkit.config.datasets import CheXpertEntry
+from evalkit.config.loading import Study
+from evalkit.config.study import Evaluation
+from evalkit.plan import count_repeats, list_jobs, list_runs
+from evalkit.settings import parse_setting
+from evalkit.workflow import gpus, training_slots
+
+#: Images of the public releases, for a forecast without the data: counted on their own annotation files
+#: (CheXpert train and valid, by view; ChestX-ray14).
+PUBLISHED_IMAGES = {("chexpert", "frontal"): 191_229, ("chexpert", "all"): 223_648, ("nih", ""): 112_120}
+
+#: A forward pass costs about a third of a training step (forward, backward with respect to inputs and weights).
+FORWARD_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class DatasetForecast:
+    """One data set: how many images, where that number is from, and what packing them takes.
+
+    Attributes
+    ----------
+    images : int or None
+        None where neither the data nor a published count is at hand.
+    basis : str
+        ``packed``, ``manifest``, ``phantoms``, ``published`` or ``unknown``.
+    packed_bytes : int
+        Size of the packed pixels.
+    """
+
+    name: str
+    images: int | None
+    basis: str
+    packed_bytes: int
+
+
+@dataclass(frozen=True)
+class EvaluationForecast:
+    """One evaluation and backbone: runs, jobs, images through the network, and bytes of predictions.
+
+    Attributes
+    ----------
+    training_images : int
+        Images trained on, counted once per time they are seen, over all runs and learning rates.
+    predicted_images : int
+        Images validated and tested on, likewise.
+    """
+
+    evaluation: str
+    backbone: str
+    runs: int
+    jobs: int
+    training_images: int
+    predicted_images: int
+    prediction_bytes: int
+
+    def hours(self, images_per_second: float) -> float:
+        """Hours of one training process at a training speed in images/s."""
+        return (self.training_images + self.predicted_images * FORWARD_SHARE) / images_per_second / 3600
+
+
+def forecast_datasets(study: Study) -> list[DatasetForecast]:
+    """Forecast every data set of a study."""
+    return [_forecast_dataset(study, name) for name in study.file.datasets]
+
+
+def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
+    """Forecast every evaluation of a study, backbone by backbone; an unknown data set counts as no images."""
+    images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
+    return [
+        _forecast_evaluation(study, name, backbone, images[evaluation.dataset])
+        for name, evaluation in study.file.evaluations.items()
+        for backbone in study.backbones
+    ]
+
+
+def recorded_speeds(study: Study) -> dict[str, float]:
+    """Training speed by architecture, in images/s: the median over the runs this study has finished here."""
+    speeds: dict[str, list[float]] = {}
+    for evaluation in study.file.evaluations:
+        for run in list_runs(study, evaluation):
+            record = _read(study.layout.run(*run) / "run.json")
+            speed = record.get("images_per_second")
+            if record.get("outcome") == "done" and speed:
+                speeds.setdefault(study.backbone(run.backbone).arch, []).append(float(speed))
+    return {arch: statistics.median(values) for arch, values in speeds.items()}
+
+
+def measure_speed(arch: str, *, in_channels: int, size: int, threads: int, seconds: float = 5.0) -> float:
+    """Time training steps of a network with random weights on random images, on this machine's CPU or GPU.
+
+    Parameters
+    ----------
+    arch : str
+        timm's name.
+    in_channels, size : int
+        Shape of the input, (batch, in_channels, size, size), in pixels.
+    threads : int
+        CPU threads.
+    seconds : float
+        How long to measure, after one step to warm up.
+
+    Returns
+    -------
+    float
+        Images per second.
+    """
+    import time
+
+    import timm
+    import torch
+
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    batch = 32 if device == "cuda" or size <= 128 else 2
+    network = timm.create_model(arch, in_chans=in_channels, num_classes=5).to(device)
+    images = torch.rand(batch, in_channels, size, size, device=device)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = network(images).float().square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    step()
+    started, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - started < seconds:
+        step()
+        steps += 1
+    return steps * batch / (time.perf_counter() - started)
+
+
+def render_forecast(study: Study, *, images_per_second: float | None = None, at_once: int | None = None) -> Group:
+    """Lay a study's forecast out for the terminal.
+
+    Parameters
+    ----------
+    images_per_second : float, optional
+        Training speed of one process. By default what finished runs of the study recorded or, for architectures
+        without one, what `measure_speed` finds here.
+    at_once : int, optional
+        Trainings at once. By default one on a GPU, else as many as the workflow would start here.
+    """
+    slots = at_once or (1 if gpus(study) else training_slots(study))
+    data = RichTable("data set", "images", "basis", "packed", title=f"{study.name}: {study.file.title}")
+    for forecast in forecast_datasets(study):
+        count = "unknown" if forecast.images is None else f"{forecast.images:,}"
+        data.add_row(forecast.name, count, forecast.basis, _size(forecast.packed_bytes))
+    speeds: dict[str, tuple[float, str]] = {arch: (speed, "recorded") for arch, speed in recorded_speeds(study).items()}
+    runs = RichTable("evaluation", "backbone", "jobs", "runs", "images trained", "images/s", "hours of one process")
+    hours, bytes_predicted = 0.0, 0
+    for planned in forecast_evaluations(study):
+        entry = study.backbone(planned.backbone)
+        if images_per_second is not None:
+            speeds[entry.arch] = (images_per_second, "given")
+        elif entry.arch not in speeds:
+            size, threads = study.file.image_size, study.file.threads
+            speed = measure_speed(entry.arch, in_channels=entry.in_channels or 3, size=size, threads=threads)
+            speeds[entry.arch] = (speed, "measured")
+        speed, basis = speeds[entry.arch]
+        taken = planned.hours(speed)
+        hours += taken
+        bytes_predicted += planned.prediction_bytes
+        runs.add_row(
+            planned.evaluation,
+            planned.backbone,
+            f"{planned.jobs}",
+            f"{planned.runs}",
+            f"{planned.training_images:,}",
+            f"{speed:.1f} ({basis})",
+            f"{taken:.2f}",
+        )
+    disk = sum(forecast.packed_bytes for forecast in forecast_datasets(study)) + bytes_predicted
+    total = (
+        f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk. "
+        "Pretraining made by the workflow is not included."
+    )
+    return Group(data, runs, total)
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"
+
+
+def _forecast_dataset(study: Study, name: str) -> DatasetForecast:
+    entry, size = study.dataset(name), study.file.image_size
+    images, basis = _count_images(study, name)
+    if images is not None and basis == "published":
+        first, second = entry.patients
+        images = round(images * (second - first))
+    return DatasetForecast(name, images, basis, (images or 0) * size * size)
+
+
+def _count_images(study: Study, name: str) -> tuple[int | None, str]:
+    entry = study.dataset(name)
+    packed = _read(study.layout.packed(name, study.file.image_size) / "packing.json").get("images")
+    if packed:
+        return int(packed), "packed"
+    manifest = study.layout.manifest(name)
+    if manifest.exists():
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_metadata(manifest).num_rows, "manifest"
+    if entry.phantom is not None:
+        return round(entry.phantom.patients * IMAGES_PER_PHANTOM), "phantoms"
+    published = PUBLISHED_IMAGES.get((entry.format, entry.views if isinstance(entry, CheXpertEntry) else ""))
+    return published, "published" if published else "unknown"
+
+
+#: Frontal images that the phantom draws per patient, on average.
+IMAGES_PER_PHANTOM = 1.5
+
+
+def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) -> EvaluationForecast:
+    evaluation = study.evaluation(name)
+    counts = _split_sizes(study, name, images)
+    runs = training = predicted = 0
+    for setting in evaluation.list_settings():
+        fraction = float(parse_setting(setting).get("fraction", 1.0))
+        repeats = count_repeats(evaluation, setting)
+        drawn = max(1, round(counts["train"] * fraction))
+        validated = counts["validation"] * (fraction if evaluation.validation == "fraction" else 1)
+        steps = evaluation.recipe.count_steps(images=drawn, fraction=fraction)
+        rates = len(evaluation.recipe.learning_rates)
+        batch = evaluation.recipe.batch_size if evaluation.recipe.steps else min(evaluation.recipe.batch_size, drawn)
+        runs += repeats
+        training += repeats * rates * steps * batch
+        predicted += repeats * round(rates * evaluation.recipe.validations * validated + validated + counts["test"])
+    return EvaluationForecast(
+        evaluation=name,
+        backbone=backbone,
+        runs=runs,
+        jobs=sum(1 for _ in list_jobs(study, name, backbones=[backbone])),
+        training_images=training,
+        predicted_images=predicted,
+        prediction_bytes=runs * (counts["validation"] + counts["test"]) * _row_bytes(evaluation),
+    )
+
+
+def _split_sizes(study: Study, name: str, images: int) -> dict[str, int]:
+    report = _read(study.layout.splits(name).with_suffix(".json"))
+    roles = report.get("roles", {})
+    if all(isinstance(roles.get(role), dict) for role in ("train", "validation", "test")):
+        return {role: int(roles[role]["images"]) for role in ("train", "validation", "test")}
+    evaluation = study.evaluation(name)
+    test = round(images * evaluation.test_share)
+    validation = round((images - test) * evaluation.validation_share)
+    return {"train": images - test - validation, "validation": validation, "test": test}
+
+
+def _row_bytes(evaluation: Evaluation) -> int:
+    return 40 + 10 * len(evaluation.labels or range(5))
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
