@@ -1,4 +1,4 @@
-"""From a backbone entry to canonical weights, and from weights to a network ready to train.
+"""From canonical weights, or from nothing, to a network ready to train.
 
 A network is its trunk (from canonical weights, or drawn from the run's seed) and a new head drawn from the same seed
 in a stream of its own, so that every backbone of one run starts with the same head where its width is the same.
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.checkpoints.canonical import canonicalise
-from evalkit.checkpoints.downloading import download
-from evalkit.checkpoints.reading import RawCheckpoint, read_checkpoint
 from evalkit.checkpoints.trunks import check_architecture
 from evalkit.checkpoints.writing import load_canonical
 from evalkit.errors import InputError
@@ -47,46 +44,6 @@ class InputStatistics:
     origin: str
 
 
-def make_canonical(
-    entry: BackboneEntry, *, path: Path | None = None, cache: Path | None = None
-) -> tuple[dict[str, torch.Tensor], LoadReport]:
-    """Read a backbone entry's weights into canonical form.
-
-    Parameters
-    ----------
-    entry : BackboneEntry
-        With one weight source: a local file, an address with sha256, a timm tag, or pretraining by the workflow.
-    path : pathlib.Path, optional
-        The local file: the entry's path with its variables filled in, or what pretraining wrote. None for an address
-        and for a tag.
-    cache : pathlib.Path, optional
-        Where downloads are kept.
-
-    Returns
-    -------
-    tensors : dict of str to torch.Tensor
-        See `evalkit.checkpoints.canonical.canonicalise`.
-    report : LoadReport
-        Its source is what the entry says, not where the file lies on this machine.
-
-    Raises
-    ------
-    InputError
-        The weights are not there, or not exactly right.
-    """
-    check_architecture(entry.arch)
-    raw = _read_source(entry, path, cache)
-    mean, std, _ = _declared_statistics(entry)
-    return canonicalise(
-        raw,
-        arch=entry.arch,
-        in_channels=entry.in_channels,
-        format=entry.format,
-        mean=mean,
-        std=std,
-    )
-
-
 def input_channels(entry: BackboneEntry, report: LoadReport | None) -> int:
     """Give the channels of a backbone's input: its weights' own, else the entry's, else 1 (scratch on gray images)."""
     return report.in_channels if report is not None else entry.in_channels or 1
@@ -113,7 +70,7 @@ def input_statistics(entry: BackboneEntry, report: LoadReport | None) -> InputSt
         The entry gives another number of values than 1 or the network's channels.
     """
     channels = input_channels(entry, report)
-    mean, std, origin = _declared_statistics(entry)
+    mean, std, origin = declared_statistics(entry)
     return InputStatistics(_per_channel(mean, channels, "mean"), _per_channel(std, channels, "std"), origin)
 
 
@@ -170,55 +127,8 @@ def build_network(
     return network
 
 
-def _read_source(entry: BackboneEntry, path: Path | None, cache: Path | None) -> RawCheckpoint:
-    if path is not None:
-        source = entry.path or f"pretrained by the workflow ({path.name})"
-        return replace(read_checkpoint(path, sha256=entry.sha256), source=source)
-    if entry.url is not None:
-        file = download(entry.url, sha256=entry.sha256, cache=cache)
-        return replace(read_checkpoint(file, sha256=entry.sha256), source=entry.url)
-    if entry.timm is not None:
-        return _read_timm(entry.arch, entry.timm, entry.sha256)
-    raise InputError(
-        f"the backbone {entry.label!r} has no weights to read",
-        "path, url with sha256, timm, or pretrain",
-        "a scratch backbone needs no canonical weights: it is drawn from each run's seed",
-    )
-
-
-def _read_timm(arch: str, tag: str, sha256: str | None) -> RawCheckpoint:
-    import timm
-
-    name = f"{arch}.{tag}"
-    if sha256 is not None:
-        raise InputError(
-            f"sha256 beside timm: {tag}: timm fetches these weights itself, so no file's hash can be checked",
-            "sha256 with path or url only",
-            "leave sha256 out, or download the file and give its path and sha256",
-        )
-    known = timm.list_pretrained(f"{arch}.*")
-    if name not in known:
-        raise InputError(
-            f"timm has no pretrained weights {name}",
-            f"timm: one of {', '.join(one.partition('.')[2] for one in known)}" if known else "an arch that has some",
-            "correct 'timm' in the backbone entry",
-        )
-    try:
-        with _random_stream(0):  # timm draws the weights that it then replaces
-            network = timm.create_model(name, pretrained=True, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        # The hub client raises OSError's kin for every way a network can fail, RuntimeError for a broken file.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"timm could not fetch {name}: {reason}",
-            "a network connection, or these weights in timm's cache",
-            "on a machine with a network: timm.create_model('" + name + "', pretrained=True).state_dict() saved with "
-            "torch.save; then give that file as path instead of timm",
-        ) from error
-    return RawCheckpoint(f"timm:{name}", None, {"": dict(network.state_dict())})
-
-
-def _declared_statistics(entry: BackboneEntry) -> tuple[Sequence[float], Sequence[float], str]:
+def declared_statistics(entry: BackboneEntry) -> tuple[Sequence[float], Sequence[float], str]:
+    """Mean, std and where they come from: the entry, else timm for its tag, else the default; one value or three."""
     if entry.mean is not None and entry.std is not None:
         return entry.mean, entry.std, "backbone entry"
     if entry.timm is not None:

@@ -48,7 +48,7 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("configuration", False, str(error))
         return
-    yield Finding("configuration", True, f"{study.source}: {len(study.backbones)} backbones, {_counts(study)}")
+    yield Finding("configuration", True, f"{study.source}: {_counts(study)}")
     for backbone in study.backbones:
         yield _look(f"backbones.{backbone}", _check_architecture, study, backbone)
     for table in study.file.tables:
@@ -71,7 +71,13 @@ def _look(place: str, check: Callable[[Study, str], str], study: Study, name: st
 
 def _counts(study: Study) -> str:
     file = study.file
-    return f"{len(file.datasets)} data sets, {len(file.evaluations)} evaluations, {len(file.tables)} tables"
+    counts = {
+        "backbone": len(file.backbones),
+        "data set": len(file.datasets),
+        "evaluation": len(file.evaluations),
+        "table": len(file.tables),
+    }
+    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
 
 
 def _check_architecture(study: Study, backbone: str) -> str:
@@ -104,7 +110,7 @@ def _check_dataset(study: Study, dataset: str) -> str:
 
 
 def _check_weights(study: Study, backbone: str) -> str:
-    from evalkit.backbones import make_canonical
+    from evalkit.checkpoints.sources import make_canonical
 
     entry, path = study.backbone(backbone), study.checkpoint_path(backbone)
     if path is not None and path.is_relative_to(study.layout.root) and not path.exists():

@@ -37,7 +37,7 @@ def check(
     failed = 0
     for finding in check_study(study, config_only=config_only):
         console.print("[green]ok  [/]" if finding.ok else "[red]FAIL[/]", finding.place, style=None, end="  ")
-        console.print(finding.message, markup=False, highlight=False)
+        console.print(finding.message, markup=False, highlight=False, soft_wrap=True)
         failed += not finding.ok
     if failed:
         raise SystemExit(2)

@@ -241,9 +241,8 @@ def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) ->
         validated = counts["validation"] * (fraction if evaluation.validation == "fraction" else 1)
         steps = evaluation.recipe.count_steps(images=drawn, fraction=fraction)
         rates = len(evaluation.recipe.learning_rates)
-        batch = evaluation.recipe.batch_size if evaluation.recipe.steps else min(evaluation.recipe.batch_size, drawn)
         runs += repeats
-        training += repeats * rates * steps * batch
+        training += repeats * rates * steps * evaluation.recipe.batch_size
         predicted += repeats * round(rates * evaluation.recipe.validations * validated + validated + counts["test"])
     return EvaluationForecast(
         evaluation=name,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from evalkit.backbones import make_canonical
 from evalkit.checkpoints.report import render
+from evalkit.checkpoints.sources import make_canonical
 from evalkit.checkpoints.writing import save_canonical
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config import load_study

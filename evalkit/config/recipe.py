@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -59,11 +60,14 @@ class Recipe(Strict):
         Parameters
         ----------
         images : int
-            Training images; the last batch of an epoch may be smaller.
+            Training images. Batches are always full; the last one of the run begins another pass if need be.
         fraction : float
             The run's label fraction, for a budget given per fraction.
         """
         if self.epochs is not None:
-            return self.epochs * -(-images // self.batch_size)
+            return -(-self.epochs * images // self.batch_size)
         assert self.steps is not None
-        return self.steps[fraction] if isinstance(self.steps, dict) else self.steps
+        if isinstance(self.steps, int):
+            return self.steps
+        # A fraction that went through a setting's name has lost its last digits.
+        return next(steps for each, steps in self.steps.items() if math.isclose(each, fraction))

@@ -1,0 +1,1 @@
+"""Classification: from a backbone and labelled radiographs to predictions."""

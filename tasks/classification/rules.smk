@@ -1,6 +1,7 @@
 # Fine-tuning: one job does some repeats of one cell, each in its own run folder.
 
 from evalkit import workflow as facts
+from evalkit.fingerprints import code_hash
 
 RETRY_FAILED = str(config.get("retry_failed", False)).lower() == "true"
 
@@ -20,7 +21,7 @@ rule finetune:
         gpu=facts.gpus(study),
     params:
         recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.backbone),
-        code=facts.code_hash("tasks.classification.multilabel"),
+        code=code_hash("tasks.classification.multilabel"),
         attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
         retry="--retry-failed" if RETRY_FAILED else "",
     shell:

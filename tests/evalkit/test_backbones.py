@@ -14,8 +14,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from evalkit.backbones import build_network, input_channels, input_statistics, make_canonical
+from evalkit.backbones import build_network, input_channels, input_statistics
 from evalkit.checkpoints.downloading import download
+from evalkit.checkpoints.sources import make_canonical
 from evalkit.checkpoints.writing import save_canonical, write_moco_layout
 from evalkit.config.backbones import BackboneEntry
 from evalkit.errors import InputError

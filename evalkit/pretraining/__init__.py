@@ -1,0 +1,1 @@
+"""Weights made by the workflow itself, one module for each method."""

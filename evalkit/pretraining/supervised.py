@@ -1,0 +1,151 @@
+"""Supervised pretraining: a network trained from random initialisation on the labels of a data set of its own.
+
+The folder of a backbone made here gets ``checkpoint.pth`` (plain names, head included), ``moco.pth`` (the same trunk
+in the layout of FAIR MoCo and CheSS) and, last, ``run.json``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from evalkit.checkpoints.trunks import trunk_of
+from evalkit.checkpoints.writing import write_moco_layout
+from evalkit.config.backbones import Pretraining
+from evalkit.config.loading import Study
+from evalkit.errors import InputError
+from evalkit.fingerprints import code_hash, file_sha256, value_hash
+from evalkit.packing.packed import load_packed
+from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
+from evalkit.seeds import seed_from
+from evalkit.splits.leakage import check_disjoint
+from evalkit.training.classifier import Classifier, train_classifier, why_undefined
+from evalkit.training.examples import Examples, load_examples
+from evalkit.training.networks import untrained_network
+from evalkit.training.progress import showing_progress
+from evalkit.training.session import training_session
+from evalkit.training.state import write_tensors
+
+CHECKPOINT, MOCO = "checkpoint.pth", "moco.pth"
+
+#: Share of the patients kept for choosing what is best.
+VALIDATION_SHARE = 0.1
+
+
+def pretrain(study: Study, backbone: str) -> RunRecord:
+    """Make a backbone's weights, unless they are made already.
+
+    Returns
+    -------
+    RunRecord
+        As it lies in the backbone's folder.
+
+    Raises
+    ------
+    InputError
+        The backbone is not made by supervised pretraining, its data have not been packed, they share patients or
+        pixels with an evaluation's, or the training came to nothing.
+    """
+    entry = _entry(study, backbone)
+    _check_disjoint(study, entry.data)
+    examples = load_examples(study, entry.data, entry.labels)
+    train, validation = divide(examples, dataset=entry.data, seed=study.file.seed)
+    network, recipe, folder = untrained_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)
+    steps = recipe.count_steps(images=len(train))
+    with training_session(study) as session:
+        facts: RunRecord = {
+            "task": "supervised pretraining",
+            "run": {"backbone": backbone, "data": entry.data, "steps": steps},
+            "seed": seed_from(purpose="pretraining", backbone=backbone, seed=study.file.seed),
+            "labels": list(examples.labels),
+            "recipe": recipe.model_dump(mode="json", exclude={"steps", "epochs"}),
+            "network": network.describe(),
+            "data": {"train": train.describe(), "validation": validation.describe()},
+            "code": code_hash(__name__),
+            **session.describe(),  # type: ignore[typeddict-item]
+        }
+        key, ranks = value_hash(facts), session.ranks
+        with showing_progress(f"pretraining {backbone}", quiet=not ranks.is_first) as progress:
+            found = ranks.from_first(recorded_run(folder, key) if ranks.is_first else {})
+            if found:
+                progress.say(f"done before, with the same key {key[:12]}")
+                return cast(RunRecord, found)
+            _refuse(backbone, why_undefined(train, validation), "add labelled images to the data set")
+            stopwatch, states = Stopwatch(), session.states(key, recipe)
+            classifier = train_classifier(
+                network,
+                train,
+                validation,
+                recipe,
+                steps=steps,
+                seed=facts["seed"],
+                session=session,
+                states=states,
+                progress=progress,
+            )
+            best = classifier.best
+            failure = "" if best.outcome == "done" else f"{best.outcome} after {best.step} of {steps} steps"
+            _refuse(backbone, failure, f"lower lr ({best.lr:g}) or batch_size ({recipe.batch_size}) of its recipe")
+            record: RunRecord = {"study": study.name, "key": key, **facts, **classifier.describe()}
+            record["inputs"] = examples.inputs
+            if ranks.is_first:
+                epoch = best.step * recipe.batch_size // len(train)
+                with replacing_run(folder) as staging:
+                    _write_weights(staging, classifier, arch=network.arch, epoch=epoch)
+                    record["outputs"] = {name: file_sha256(staging / name) for name in (CHECKPOINT, MOCO)}
+                    record |= stopwatch.stop(device=session.hardware.name)
+                    write_record(staging, record)
+                for state in states:
+                    state.discard()
+            progress.say(f"done, {record['selection']['kind']} {record['selection']['score']:.3f} on validation")
+            return ranks.from_first(record)
+
+
+def divide(examples: Examples, *, dataset: str, seed: int) -> tuple[Examples, Examples]:
+    """Keep a tenth of the patients, one at least, for choosing what is best.
+
+    Returns
+    -------
+    tuple of Examples
+        To train and to validate with.
+    """
+    patients = np.sort(examples.images["patient_id"].unique().astype(str))
+    generator = np.random.default_rng(seed_from(purpose="pretraining validation", dataset=dataset, seed=seed))
+    kept = generator.permutation(patients)[: max(1, round(VALIDATION_SHARE * len(patients)))]
+    validating = examples.images["patient_id"].isin(kept)
+    ids = examples.images["image_id"]
+    return examples.select(ids[~validating]), examples.select(ids[validating])
+
+
+def _entry(study: Study, backbone: str) -> Pretraining:
+    entry = study.backbone(backbone).pretrain
+    if entry is None:
+        raise InputError(
+            f"the backbone {backbone!r} has no 'pretrain'",
+            "a backbone whose weights this workflow makes",
+            "name another backbone, or add 'pretrain' to its entry",
+        )
+    return entry
+
+
+def _check_disjoint(study: Study, dataset: str) -> None:
+    """Refuse to pretrain on what an evaluation trains or tests with."""
+    size, layout = study.file.image_size, study.layout
+    own = load_packed(layout.packed(dataset, size)).index
+    for other in dict.fromkeys(evaluation.dataset for evaluation in study.file.evaluations.values()):
+        index = own if other == dataset else load_packed(layout.packed(other, size)).index
+        check_disjoint(own, index, names=(f"the pretraining data {dataset!r}", f"the evaluations' data {other!r}"))
+
+
+def _refuse(backbone: str, failure: str, remedy: str) -> None:
+    if failure:
+        raise InputError(f"pretraining of {backbone}: {failure}", "a training that can be carried to its end", remedy)
+
+
+def _write_weights(folder: Path, classifier: Classifier, *, arch: str, epoch: int) -> None:
+    tensors = {name: value.cpu().contiguous() for name, value in classifier.network.state_dict().items()}
+    write_tensors(folder / CHECKPOINT, {"arch": arch, "epoch": epoch, "state_dict": tensors})
+    trunk = {name: tensors[name] for name in trunk_of(arch).shapes}
+    write_moco_layout(folder / MOCO, trunk, arch=arch, epoch=epoch)

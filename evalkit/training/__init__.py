@@ -1,0 +1,1 @@
+"""Training: batches, devices, the loop and its state; what every task that trains a network is made of."""

@@ -1,0 +1,149 @@
+"""A network trained to give each image a probability for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from evalkit.config.recipe import Recipe
+from evalkit.records import RunRecord
+from evalkit.training.batches import Batches, Normaliser
+from evalkit.training.examples import Examples
+from evalkit.training.loop import Fit
+from evalkit.training.networks import Network
+from evalkit.training.prediction import predict
+from evalkit.training.progress import Progress
+from evalkit.training.rates import best_fit, fit_rates
+from evalkit.training.selection import Score, score_validation
+from evalkit.training.session import Session
+from evalkit.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network and how it came about.
+
+    Attributes
+    ----------
+    network : nn.Module
+        With the weights kept, where there are any.
+    best : Fit
+        The training that was kept.
+    fits : list of Fit
+        One for each learning rate tried.
+    normalise : Normaliser
+    batch_size : int
+        Images of a training step.
+    session : Session
+    """
+
+    network: nn.Module
+    best: Fit
+    fits: list[Fit]
+    normalise: Normaliser
+    batch_size: int
+    session: Session
+
+    def predict(self, examples: Examples) -> NDArray[np.float64]:
+        """Probabilities, shape (images, classes)."""
+        hardware = self.session.hardware
+        pixels = examples.pixels(hardware.device)
+        logits = predict(self.network, pixels, self.normalise, hardware, batch_size=self.best.micro_batch)
+        logits = logits.astype(np.float64)
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(-logits))
+
+    def describe(self) -> RunRecord:
+        """How the training went, for a record."""
+        best = self.best
+        images = best.step * self.batch_size
+        return {
+            "outcome": best.outcome,
+            "selection": {
+                "lr": best.lr,
+                "steps": best.step,
+                "best_step": best.best_step,
+                "score": best.best.value if best.best else None,
+                "kind": best.best.kind if best.best else None,
+                "tried": [
+                    {"lr": each.lr, "outcome": each.outcome, "steps": each.step, "history": each.history}
+                    for each in self.fits
+                ],
+            },
+            "micro_batch": best.micro_batch,
+            "images_per_second": round(images / best.seconds, 2) if best.seconds else 0.0,
+            "peak_memory_bytes": self.session.hardware.peak_memory(),
+        }
+
+
+def train_classifier(
+    plan: Network,
+    train: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    *,
+    steps: int,
+    seed: int,
+    session: Session,
+    states: list[TrainingState],
+    progress: Progress,
+) -> Classifier:
+    """Train a network on images with labels and keep what is best on validation.
+
+    Parameters
+    ----------
+    plan : Network
+        What to build.
+    train, validation : Examples
+    recipe : Recipe
+    steps : int
+        Optimiser steps.
+    seed : int
+        Of head, order, augmentation and, for scratch, trunk.
+    session : Session
+    states : list of TrainingState
+        One for each of the recipe's learning rates.
+    progress : Progress
+    """
+    hardware, device = session.hardware, session.hardware.device
+    normalise = Normaliser(plan.mean, plan.std, in_channels=plan.in_channels, device=device)
+    batches = Batches(
+        train.pixels(device),
+        train.targets,
+        normalise,
+        batch_size=recipe.batch_size,
+        augmentation=recipe.augmentation,
+        seed=seed,
+        device=device,
+    )
+    validation_pixels = validation.pixels(device)
+    side = train.packed.shape[1]
+
+    def validate(network: nn.Module, batch_size: int) -> Score:
+        logits = predict(network, validation_pixels, normalise, hardware, batch_size=batch_size)
+        return score_validation(validation.targets, logits)
+
+    network, fits = fit_rates(
+        lambda: plan.build(classes=len(train.labels), seed=seed, image_size=side),
+        batches,
+        recipe,
+        steps=steps,
+        seed=seed,
+        hardware=hardware,
+        ranks=session.ranks,
+        validate=validate,
+        states=states,
+        progress=progress,
+    )
+    return Classifier(network, best_fit(fits), fits, normalise, recipe.batch_size, session)
+
+
+def why_undefined(train: Examples, validation: Examples) -> str:
+    """Why a training on these images means nothing, or an empty text."""
+    for name, part in (("training", train), ("validation", validation)):
+        if not (~np.isnan(part.targets)).any():
+            return f"undefined: no labelled {name} image"
+    return ""

@@ -1,0 +1,151 @@
+"""Packed images with their labels, joined by image id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from evalkit.config.loading import Study
+from evalkit.datasets.manifest import Manifest, load_manifest
+from evalkit.errors import InputError
+from evalkit.fingerprints import file_sha256
+from evalkit.packing.packed import Packed, load_packed
+from evalkit.training.batches import Pixels
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images and labels, in the order of the packed data set.
+
+    Attributes
+    ----------
+    images : DataFrame
+        image_id, patient_id, study_id, row (in `packed`) and sha256 (of the pixels).
+    targets : array of float32, shape (images, classes)
+        1, 0 or NaN for a missing label.
+    labels : tuple of str
+        The classes.
+    packed : array of uint8, shape (rows, side, side)
+        The whole packed data set, memory-mapped.
+    inputs : dict of str to str
+        SHA-256 of the files that images and labels come from.
+    """
+
+    images: pd.DataFrame
+    targets: NDArray[np.float32]
+    labels: tuple[str, ...]
+    packed: NDArray[np.uint8]
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, image_ids: Iterable[str]) -> Examples:
+        """The examples with these ids, still in the order of the packed data set.
+
+        Raises
+        ------
+        InputError
+            An id is not among the examples.
+        """
+        wanted = pd.Index(image_ids)
+        absent = wanted.difference(self.images["image_id"])
+        if len(absent):
+            raise InputError(
+                f"{len(absent):,} images of the splits are not in the packed data set, the first is {absent[0]!r}",
+                "splits made from this packed data set",
+                "make the splits again: python -m evalkit.splits --study STUDY --evaluation EVALUATION",
+            )
+        chosen = self.images["image_id"].isin(wanted).to_numpy()
+        return replace(self, images=self.images[chosen].reset_index(drop=True), targets=self.targets[chosen])
+
+    def pixels(self, device: torch.device) -> Pixels:
+        """The images' pixels, to be gathered onto a device."""
+        return Pixels(self.packed, self.images["row"].to_numpy(np.int64), device)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of ids, pixels and targets, in order: what a training or a prediction depends on."""
+        digest = hashlib.sha256("\n".join(self.labels).encode())
+        digest.update("\n".join(self.images["image_id"] + "\t" + self.images["sha256"]).encode())
+        digest.update(np.ascontiguousarray(self.targets).tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, int | str]:
+        """Counts and fingerprint, for a record."""
+        return {
+            "images": len(self),
+            "patients": int(self.images["patient_id"].nunique()),
+            "sha256": self.fingerprint(),
+        }
+
+
+def load_examples(study: Study, dataset: str, labels: Sequence[str] | None) -> Examples:
+    """Load a data set of a study as it was read and packed.
+
+    Parameters
+    ----------
+    study : Study
+    dataset : str
+        Its name.
+    labels : sequence of str or None
+        The classes; None for the data set's default.
+
+    Raises
+    ------
+    InputError
+        It has not been read or packed, was packed from another manifest, or has no such class.
+    """
+    path = study.layout.manifest(dataset)
+    folder = study.layout.packed(dataset, study.file.image_size)
+    manifest, packed = load_manifest(path), load_packed(folder)
+    if packed.report["manifest"] != manifest.fingerprint():
+        raise InputError(
+            f"{folder} was packed from another manifest",
+            "a packed data set made from the manifest as it is now",
+            f"pack it again: python -m evalkit.packing --study {study.source} --dataset {dataset}",
+        )
+    inputs = {"manifest": file_sha256(path), "packed": file_sha256(folder / "index.parquet")}
+    return replace(join_examples(manifest, packed, labels), inputs=inputs)
+
+
+def join_examples(manifest: Manifest, packed: Packed, labels: Sequence[str] | None) -> Examples:
+    """Join a data set's labels to its packed images by image id.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    packed : Packed
+    labels : sequence of str or None
+        The classes; None for the data set's default.
+
+    Raises
+    ------
+    InputError
+        A class is not in the manifest, or an image is packed that the manifest does not have.
+    """
+    labels = tuple(labels or manifest.default_labels)
+    unknown = [label for label in labels if label not in manifest.labels]
+    if unknown:
+        raise InputError(
+            f"the data set has no label {', '.join(map(repr, unknown))}",
+            f"labels of {', '.join(manifest.labels)}",
+            "correct 'labels' in the study",
+        )
+    known = manifest.images.set_index("image_id")
+    strangers = packed.index["image_id"][~packed.index["image_id"].isin(known.index)]
+    if len(strangers):
+        raise InputError(
+            f"{len(strangers):,} packed images are not in the manifest, the first is {strangers.iloc[0]!r}",
+            "a packed data set made from this manifest",
+            "pack it again: python -m evalkit.packing --study STUDY --dataset DATASET",
+        )
+    index = packed.index.sort_values("row", ignore_index=True)
+    joined = known.loc[index["image_id"]].reset_index()
+    images = joined[["image_id", "patient_id", "study_id"]].assign(row=index["row"], sha256=index["sha256"])
+    return Examples(images, np.array(joined[list(labels)], np.float32), labels, packed.images)

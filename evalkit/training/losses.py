@@ -1,0 +1,30 @@
+"""Losses over labels of which some are missing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def masked_bce(logits: Tensor, targets: Tensor, *, labelled: int | None = None) -> Tensor:
+    """Binary cross-entropy, averaged over the entries that have a label.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (images, classes)
+    targets : Tensor, shape (images, classes)
+        1, 0 or NaN for a missing label.
+    labelled : int, optional
+        Divide by this number instead of the labelled entries found here. A batch that is worked through in parts
+        gives the whole batch's number with each part: the parts then add up to the whole batch's mean.
+
+    Returns
+    -------
+    Tensor, scalar
+        Zero, with its graph, where nothing is labelled; not finite where a logit is not, labelled or not.
+    """
+    known = ~torch.isnan(targets)
+    entries = functional.binary_cross_entropy_with_logits(logits, targets.nan_to_num(0.0), reduction="none")
+    total = (entries * known).sum()
+    return total / (known.sum().clamp(min=1) if labelled is None else max(labelled, 1))

@@ -1,0 +1,32 @@
+"""What a network says about images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evalkit.training.batches import Normaliser, Pixels, to_grey
+from evalkit.training.devices import Hardware
+
+
+def predict(
+    network: nn.Module, pixels: Pixels, normalise: Normaliser, hardware: Hardware, *, batch_size: int
+) -> NDArray[np.float32]:
+    """Run a network over images in their order; it is left in training mode if it was in it.
+
+    Returns
+    -------
+    array, shape (images, classes)
+        Logits.
+    """
+    was_training = network.training
+    network.eval()
+    parts = []
+    with torch.inference_mode(), hardware.autocast():
+        for first in range(0, len(pixels), batch_size):
+            positions = np.arange(first, min(first + batch_size, len(pixels)))
+            parts.append(network(normalise(to_grey(pixels.take(positions)))).float())
+    network.train(was_training)
+    return torch.cat(parts).cpu().numpy()

@@ -1,0 +1,108 @@
+"""A tiny study on disk, from its study file to packed images and splits, as the commands would have left it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+SIDE, PATIENTS = 32, 40
+LABELS = ["Edema", "Effusion"]
+
+
+def _manifest(prefix: str, seed: int):
+    from evalkit.datasets.manifest import Manifest
+
+    random = np.random.default_rng(seed)
+    patients = np.repeat([f"{prefix}{k:03d}" for k in range(PATIENTS)], 2)
+    raw = pd.DataFrame(random.integers(0, 2, (len(patients), 2)).astype(float), columns=LABELS)
+    raw[random.random(raw.shape) < 0.1] = np.nan
+    images = pd.DataFrame(
+        {
+            "image_id": [f"{patient}-{k % 2}" for k, patient in enumerate(patients)],
+            "patient_id": patients,
+            "study_id": [f"{patient}/1" for patient in patients],
+            "path": [f"{patient}-{k % 2}.png" for k, patient in enumerate(patients)],
+            "split": "",
+            "age": 50.0,
+            "sex": "",
+            "view": "",
+        }
+    )
+    return Manifest(pd.concat([images, raw], axis=1), LABELS, LABELS, "image", None, {"format": "csv"})
+
+
+def _pack(manifest: Any, folder: Path, seed: int) -> pd.DataFrame:
+    from evalkit.atomic import write_json, write_parquet
+
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 180, (len(manifest.images), SIDE, SIDE))
+    pixels += (manifest.images["Edema"].fillna(0).to_numpy()[:, None, None] * 40).astype(int)
+    pixels = pixels.astype(np.uint8)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", pixels)
+    index = manifest.images[["image_id", "patient_id"]].copy()
+    index.insert(0, "row", np.arange(len(index)))
+    index["sha256"] = [hashlib.sha256(each.tobytes()).hexdigest()[:32] for each in pixels]
+    index["low"], index["cap"] = 0.0, 255.0
+    write_parquet(folder / "index.parquet", index)
+    write_json(folder / "packing.json", {"manifest": manifest.fingerprint(), "images": len(index)})
+    return index
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Write the tiny study into an empty folder, which becomes the working folder, and load it.
+
+    Keywords change the recipe; `backbones` adds entries to the backbone file.
+    """
+
+    def make(*, backbones: dict[str, Any] | None = None, fractions: tuple[float, ...] = (0.5, 1.0), **recipe: Any):
+        from evalkit.config.loading import load_study
+        from evalkit.datasets.manifest import write_manifest
+        from evalkit.splits.making import make_splits
+        from evalkit.splits.stored import write_splits
+
+        monkeypatch.chdir(tmp_path)
+        entries = {"scratch": {"label": "Scratch", "arch": "resnet10t", "in_channels": 1}, **(backbones or {})}
+        study = {
+            "study": "tiny",
+            "title": "A tiny study",
+            "image_size": SIDE,
+            "device": "cpu",
+            "backbones": list(entries),
+            "datasets": {name: {"format": "csv", "root": "."} for name in ("main", "other")},
+            "evaluations": {
+                "main": {
+                    "task": "multilabel",
+                    "dataset": "main",
+                    "settings": {"fraction": list(fractions)},
+                    "repeats": 3,
+                    "seeds": 2,
+                    "validation_share": 0.2,
+                    "recipe": {"lr": 0.001, "batch_size": 8, "steps": 4, "validations": 2, **recipe},
+                }
+            },
+        }
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+        (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
+        loaded = load_study("tiny.yaml")
+        layout = loaded.layout
+        for number, (name, prefix) in enumerate((("main", "p"), ("other", "q"))):
+            if layout.manifest(name).exists():
+                continue
+            manifest = _manifest(prefix, seed=number)
+            write_manifest(manifest, layout.manifest(name))
+            index = _pack(manifest, layout.packed(name, SIDE), seed=number + 10)
+            if name == "main":
+                splits = make_splits(manifest, index, loaded.evaluation("main"), name="main", seed=0)
+                write_splits(splits, layout.splits("main"))
+        return loaded
+
+    return make
