@@ -1,0 +1,1 @@
+"""Tidy rows laid out for readers: tables and figures. Reads files and needs no torch."""

@@ -1,8 +1,11 @@
 # From predictions to tidy rows, renderings and the copies in reports/.
 
-from evalkit import workflow as facts
+from pathlib import Path
 
-RENDERINGS = (".md", ".tex", ".html")
+from evalkit import workflow as facts
+from evalkit.fingerprints import code_hash, file_sha256
+
+RENDERINGS = facts.REPORT_ENDINGS[1:]
 
 
 rule compare:
@@ -15,7 +18,7 @@ rule compare:
         layout.root / "logs/tables/{table}-compare.log",
     params:
         table=lambda wildcards: facts.table_hash(study, wildcards.table),
-        code=facts.code_hash("evalkit.comparisons"),
+        code=code_hash("evalkit.comparisons"),
     shell:
         "{PYTHON} -m evalkit.comparisons --study {study.source:q} --table {wildcards.table} > {log:q} 2>&1"
 
@@ -29,7 +32,8 @@ rule render:
     log:
         layout.root / "logs/tables/{table}-render.log",
     params:
-        code=facts.code_hash("reports.tables"),
+        code=code_hash("reports.tables"),
+        templates=[file_sha256(path) for path in sorted(Path(workflow.basedir, "reports/captions").glob("*.j2"))],
     shell:
         "{PYTHON} -m reports.tables {input.rows:q} > {log:q} 2>&1"
 

@@ -1,0 +1,101 @@
+"""What is compared: one test set, and for each backbone its scores on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """The cases every backbone is scored on.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        In declared order.
+    targets : ndarray (n, classes)
+        1, 0, or NaN where the label is missing.
+    patients : ndarray (n,)
+        A number for each case's patient, 0 .. n_patients - 1.
+    unit : str
+        What a case is: image, study or patient.
+    """
+
+    __test__ = False  # a name pytest would otherwise collect
+
+    classes: tuple[str, ...]
+    targets: Floats
+    patients: NDArray[np.intp]
+    unit: str
+
+    @property
+    def n_patients(self) -> int:
+        """How many patients the cases come from."""
+        return int(self.patients.max()) + 1 if self.patients.size else 0
+
+    def scored(self, column: int | None) -> NDArray[np.bool_]:
+        """Which cases have a label of one class, or of any class for ``None``."""
+        labelled: NDArray[np.bool_] = ~np.isnan(self.targets)
+        return np.any(labelled, axis=1) if column is None else labelled[:, column]
+
+    def why_undefined(self, column: int) -> str:
+        """Why no AUC exists for a class, as a status; empty where one does."""
+        values = self.targets[:, column]
+        if not (values == 1).any():
+            return f"undefined: no positive {self.unit}"
+        if not (values == 0).any():
+            return f"undefined: no negative {self.unit}"
+        return ""
+
+    def patients_repeat(self, column: int) -> bool:
+        """Whether a patient has several cases with a label of this class."""
+        patients = self.patients[self.scored(column)]
+        return np.unique(patients).size < patients.size
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One backbone in one setting.
+
+    Attributes
+    ----------
+    backbone, label : str
+        Key and printed name.
+    expected : int
+        How many runs the study asks for.
+    repeats : tuple of int
+        The runs that are there, in order.
+    scores : ndarray (repeats, n, classes)
+        Probabilities; the rows are those of the test set.
+    missing : str
+        Where no run is there, why, as a status: ``failed: diverged``, ``unavailable: weights``, ``not run``.
+    """
+
+    backbone: str
+    label: str
+    expected: int
+    repeats: tuple[int, ...]
+    scores: Floats
+    missing: str = ""
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``7/10 repeats``, or why there is nothing."""
+        if not self.repeats:
+            return self.missing
+        complete = len(self.repeats) == self.expected
+        return "ok" if complete else f"{len(self.repeats)}/{self.expected} repeats"
+
+    def keep(self, repeats: Sequence[int]) -> Cell:
+        """The same cell with only some of its runs."""
+        if tuple(repeats) == self.repeats:
+            return self
+        rows = [self.repeats.index(repeat) for repeat in repeats]
+        return dataclasses.replace(self, repeats=tuple(repeats), scores=self.scores[rows])

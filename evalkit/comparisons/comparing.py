@@ -1,0 +1,167 @@
+"""From the cells of one setting to its rows: every backbone, target, policy and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from evalkit.comparisons.cells import Cell, TestSet
+from evalkit.comparisons.estimates import Difference, Estimates
+from evalkit.comparisons.policies import choose_reference, find_best
+from evalkit.comparisons.procedure import Procedure
+from evalkit.comparisons.rows import Row
+
+#: The target that is the unweighted mean over the declared classes.
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of a setting belong: the values of the columns of these names."""
+
+    table: str
+    study: str
+    dataset: str
+    evaluation: str
+    setting: str
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """A row, not yet adjusted for its family, and what a reader must know of its test."""
+
+    row: Row
+    notes: tuple[str, ...] = ()
+
+
+def compare_setting(
+    place: Place,
+    test_set: TestSet,
+    cells: Sequence[Cell],
+    targets: Sequence[str],
+    procedure: Procedure,
+    *,
+    runs: int,
+) -> list[ComparedRow]:
+    """Compare the backbones of one setting.
+
+    Parameters
+    ----------
+    place : Place
+    test_set : TestSet
+    cells : sequence of Cell
+        In the study's order.
+    targets : sequence of str
+        Classes and `MEAN`, in the order of the rows.
+    procedure : Procedure
+    runs : int
+        Runs the study asks for in each cell.
+
+    Returns
+    -------
+    list of ComparedRow
+        For each backbone and target exactly one row with role primary: under the first policy, either the
+        backbone's own row as reference or its comparison with the reference.
+    """
+    estimates = Estimates(test_set, procedure, runs)
+    compared: list[ComparedRow] = []
+    for target in targets:
+        column = None if target == MEAN else test_set.classes.index(target)
+        primary = procedure.primary_test(test_set, column, runs)
+        compared += _Column(place, target, column, cells, procedure, estimates, primary).rows()
+    return compared
+
+
+class _Column:
+    """One target of one setting: the numbers that a reference is chosen among."""
+
+    def __init__(
+        self,
+        place: Place,
+        target: str,
+        column: int | None,
+        cells: Sequence[Cell],
+        procedure: Procedure,
+        estimates: Estimates,
+        primary: str,
+    ) -> None:
+        self._place, self._target, self._column, self._procedure = place, target, column, procedure
+        self._tests = [primary] + [test for test in [procedure.paper] if test and test != primary]
+        self._compare = estimates.compare
+        self._unit = estimates.unit
+        self._undefined = estimates.why_undefined(column)
+        self._cells = {cell.backbone: cell for cell in cells}
+        self._estimates = {cell.backbone: estimates.estimate(cell, column) for cell in cells}
+        self._best = find_best(
+            {key: estimate.value for key, estimate in self._estimates.items()},
+            higher_is_better=procedure.metric.higher_is_better,
+            complete=[cell.backbone for cell in cells if cell.status == "ok"],
+        )
+
+    def rows(self) -> Iterator[ComparedRow]:
+        """Every backbone's rows, policy by policy."""
+        for cell in self._cells.values():
+            for policy in self._procedure.policies:
+                yield from self._rows_of(cell, policy)
+
+    def _rows_of(self, cell: Cell, policy: str) -> Iterator[ComparedRow]:
+        first = policy == self._procedure.policies[0]
+        reference = choose_reference(policy, cell.backbone, self._best, self._procedure)
+        if policy == "baseline" and reference is None and not first:
+            return
+        leading = "primary" if first else "secondary"
+        row = self._base_row(cell, policy, reference or "")
+        if reference == cell.backbone:
+            status = "reference" if row.status == "ok" else row.status
+            yield ComparedRow(replace(row, role=leading, status=status))
+            return
+        for test, role in zip(self._tests, (leading, "paper"), strict=False):
+            difference = self._difference(cell, reference, policy, test)
+            compared = replace(
+                row,
+                role=role,
+                test=test,
+                difference=difference.value,
+                difference_ci_low=difference.low,
+                difference_ci_high=difference.high,
+                statistic=difference.statistic,
+                df=difference.df,
+                p_value=difference.p_value,
+                status=difference.status,
+            )
+            yield ComparedRow(compared, difference.notes)
+
+    def _difference(self, cell: Cell, reference: str | None, policy: str, test: str) -> Difference:
+        own = self._estimates[cell.backbone].status
+        if not cell.repeats or self._undefined:
+            return Difference(status=own)
+        if reference is None:
+            return Difference(status=f"undefined: no {policy}")
+        other = self._cells[reference]
+        if not other.repeats:
+            return Difference(status=f"undefined: reference {other.missing}")
+        return self._compare(cell, other, self._column, test)
+
+    def _base_row(self, cell: Cell, policy: str, reference: str) -> Row:
+        estimate = self._estimates[cell.backbone]
+        return Row(
+            **vars(self._place),
+            backbone=cell.backbone,
+            label=cell.label,
+            target=self._target,
+            subgroup="all",
+            metric=self._procedure.metric.name,
+            higher_is_better=self._procedure.metric.higher_is_better,
+            unit=self._unit,
+            n=estimate.n,
+            n_clusters=estimate.n_clusters,
+            estimate=estimate.value,
+            sd=estimate.sd,
+            ci_low=estimate.low,
+            ci_high=estimate.high,
+            ci_method=estimate.ci_method,
+            reference=reference,
+            policy=policy,
+            role="",
+            status=estimate.status,
+        )

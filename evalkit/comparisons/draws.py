@@ -1,0 +1,71 @@
+"""What a footnote says of the patients that networks were trained and selected on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean
+from typing import Any
+
+
+def describe_draws(report: Mapping[str, Any]) -> list[str]:
+    """Put the report of an evaluation's splits into sentences.
+
+    Parameters
+    ----------
+    report : mapping
+        As `evalkit.splits` writes it beside the splits; empty where there are none yet.
+
+    Returns
+    -------
+    list of str
+        Training and validation patients, the size of each share, redraws, draws that lack a class, images left out.
+    """
+    if not report:
+        return []
+    return [
+        _describe_training(report),
+        _describe_validation(report),
+        *_describe_redraws(report),
+        *_describe_lacking(report),
+        *([f"{report['not_packed']:,} images could not be read and are left out."] if report["not_packed"] else []),
+    ]
+
+
+def _describe_training(report: Mapping[str, Any]) -> str:
+    sentence = f"Training: {_count(report['roles']['train'])}"
+    drawn = [draw for draw in report["draws"] if draw["role"] == "train"]
+    shares = [
+        f"{_share(fraction)}: {mean(draw['images'] for draw in drawn if draw['fraction'] == fraction):,.0f} images"
+        for fraction in report["fractions"]
+    ]
+    drawn_by = f"; shares are drawn by patient, the same for every backbone (mean {', '.join(shares)})"
+    return sentence + (drawn_by if shares else "") + "."
+
+
+def _describe_validation(report: Mapping[str, Any]) -> str:
+    size = "shrinking with the share" if "validation" in report["drawn_roles"] else "the same for every share"
+    origin = report["validation_set"]
+    counts = _count(report["roles"]["validation"])
+    return f"Validation: {counts} ({origin})" + (f", {size}." if report["fractions"] else ".")
+
+
+def _describe_redraws(report: Mapping[str, Any]) -> list[str]:
+    times = sum(sum(counts) for counts in report["redraws"].values())
+    again = "once" if times == 1 else f"{times} times"
+    return [f"Draws without a positive or a negative of some class were made again, {again} in all."] if times else []
+
+
+def _describe_lacking(report: Mapping[str, Any]) -> list[str]:
+    draws = [
+        f"{draw['role']} {_share(draw['fraction'])}, repeat {draw['repeat']} ({', '.join(draw['lacking'])})"
+        for draw in report["draws_lacking_a_class"]
+    ]
+    return [f"Draws kept without a positive or a negative of a class: {'; '.join(draws)}."] if draws else []
+
+
+def _count(role: Mapping[str, Any]) -> str:
+    return f"{role['images']:,} images of {role['patients']:,} patients"
+
+
+def _share(fraction: float) -> str:
+    return f"{100 * fraction:.12g} %"

@@ -1,0 +1,52 @@
+"""Adjustment of p-values within their families."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from evalkit.comparisons.rows import Row
+from stats.multiplicity import adjust_pvalues
+
+
+def adjust_families(rows: Sequence[Row], *, adjustment: str, family: str) -> list[Row]:
+    """Adjust every p-value for the others of its family.
+
+    A family is all p-values that share table, metric, setting, target, policy and test; ``family="table"`` widens it
+    over settings and targets. Policies and roles are never pooled. Rows without a p-value belong to none.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    adjustment : str
+        As `stats.adjust_pvalues` names it.
+    family : {"cell", "table"}
+
+    Returns
+    -------
+    list of Row
+        In the same order, with p_adjusted, adjustment, family and family_size.
+    """
+    members: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        if not math.isnan(row.p_value):
+            members[_key(row, family)].append(index)
+    adjusted = list(rows)
+    for key, indices in members.items():
+        values = adjust_pvalues([rows[index].p_value for index in indices], adjustment)
+        for index, value in zip(indices, values.tolist(), strict=True):
+            adjusted[index] = dataclasses.replace(
+                rows[index],
+                p_adjusted=value,
+                adjustment=adjustment,
+                family="/".join(filter(None, key)),
+                family_size=len(indices),
+            )
+    return adjusted
+
+
+def _key(row: Row, family: str) -> tuple[str, ...]:
+    column = (row.setting, row.target) if family == "cell" else ()
+    return (row.table, row.metric, *column, row.policy, row.role, row.test)

@@ -1,0 +1,74 @@
+"""The metrics of results tables, and which way of each is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stats.delong import auc
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good predictions are.
+
+    Attributes
+    ----------
+    name : str
+        As in the study file and in column ``metric``; also the name `stats.bootstrap_replicates` knows it by.
+    label : str
+        As printed.
+    higher_is_better : bool
+        Decides what is best.
+    function : callable
+        (y, score), each (n,), to float; y holds both 1 and 0, and no missing label.
+    """
+
+    name: str
+    label: str
+    higher_is_better: bool
+    function: Callable[[Floats, Floats], float]
+
+
+def average_precision(y: Floats, score: Floats) -> float:
+    """Area under the precision-recall curve: sum over distinct scores of recall gained times precision there."""
+    # Imported here: it costs a second, and most tables show the AUC only.
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(y, score))
+
+
+METRICS = {
+    "auc": Metric("auc", "AUC", True, auc),
+    "auprc": Metric("auprc", "AUPRC", True, average_precision),
+}
+
+
+def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
+    """Evaluate a metric for each class.
+
+    Parameters
+    ----------
+    metric : Metric
+    targets : ndarray (n, classes)
+        1, 0, or NaN where a case has no label and does not count for the class.
+    scores : ndarray (n, classes)
+        Higher means more positive.
+
+    Returns
+    -------
+    ndarray (classes,)
+        NaN for a class without a positive or without a negative case.
+    """
+    values = np.full(targets.shape[1], np.nan)
+    for column in range(targets.shape[1]):
+        labelled = ~np.isnan(targets[:, column])
+        y = targets[labelled, column]
+        if (y == 1).any() and (y == 0).any():
+            values[column] = metric.function(y, scores[labelled, column])
+    return values
