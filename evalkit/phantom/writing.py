@@ -200,7 +200,7 @@ def _mapped(
             yield map(job, numbers)
         return
     # Forking a process that runs threads (a progress display, torch) can hang.
-    with multiprocessing.get_context("spawn").Pool(workers, threadpool_limits, (1, "blas")) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, _use_one_thread) as pool:
         yield pool.imap(job, numbers, chunksize=max(1, min(16, len(numbers) // (4 * workers))))
 
 
@@ -233,6 +233,11 @@ def _save_sides(side: Path, order: Order, shot: Shot, radiograph: Radiograph) ->
                 name = f"{stem.name}_{label.replace(' ', '_')}.png"
                 mask = np.logical_or.reduce(places)
                 _save(side / "masks" / stem.parent / name, mask.astype(np.uint8) * np.uint8(255))
+
+
+def _use_one_thread() -> None:
+    """Limit a worker's BLAS; being of this module, it runs after numpy is loaded, as the limit needs."""
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:
