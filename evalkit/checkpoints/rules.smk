@@ -13,6 +13,8 @@ rule pretrain:
         record=layout.pretraining("{backbone}") / "run.json",
     log:
         layout.root / "logs/pretraining/{backbone}.log",
+    # Runs that start from these weights wait for them, while those from scratch can fill any gap.
+    priority: 10
     threads: study.file.threads
     resources:
         training=1,
