@@ -9,6 +9,7 @@ import sys
 
 from snakemake.utils import min_version
 
+from evalkit.comparisons.procedure import check_table
 from evalkit.config import load_study
 from evalkit.errors import InputError
 from evalkit.workflow import training_slots
@@ -20,6 +21,8 @@ os.environ.update({name: str(value) for name, value in config.items() if name.is
 
 try:
     study = load_study(config.get("study", "demo"))
+    for table in study.file.tables:
+        check_table(study, table)
 except InputError as error:
     raise WorkflowError(error)
 

@@ -117,3 +117,7 @@ def tables(
         rows = write_table(loaded, name, partial=partial)
         for path in render_table(rows):
             print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table as RichTable
 
-from evalkit.config.datasets import CheXpertEntry
+from evalkit.config.datasets import CheXpertEntry, Dataset
 from evalkit.config.loading import Study
 from evalkit.config.study import Evaluation
 from evalkit.plan import count_repeats, list_jobs, list_runs
@@ -20,6 +21,9 @@ from evalkit.workflow import gpus, training_slots
 #: Images of the public releases, for a forecast without the data: counted on their own annotation files
 #: (CheXpert train and valid, by view; ChestX-ray14).
 PUBLISHED_IMAGES = {("chexpert", "frontal"): 191_229, ("chexpert", "all"): 223_648, ("nih", ""): 112_120}
+
+#: Those of them that are for testing: valid.csv, where the released test set is not there, and the official test list.
+PUBLISHED_TEST_IMAGES = {("chexpert", "frontal"): 202, ("chexpert", "all"): 234, ("nih", ""): 25_596}
 
 #: A forward pass costs about a third of a training step (forward, backward with respect to inputs and weights).
 FORWARD_SHARE = 1 / 3
@@ -122,7 +126,7 @@ def measure_speed(arch: str, *, in_channels: int, size: int, threads: int, secon
     import torch
 
     torch.set_num_threads(threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if has_gpu() else "cpu"
     batch = 32 if device == "cuda" or size <= 128 else 2
     network = timm.create_model(arch, in_chans=in_channels, num_classes=5).to(device)
     images = torch.rand(batch, in_channels, size, size, device=device)
@@ -145,6 +149,13 @@ def measure_speed(arch: str, *, in_channels: int, size: int, threads: int, secon
     return steps * batch / (time.perf_counter() - started)
 
 
+def has_gpu() -> bool:
+    """Whether `measure_speed` uses a GPU here."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def render_forecast(study: Study, *, images_per_second: float | None = None, at_once: int | None = None) -> Group:
     """Lay a study's forecast out for the terminal.
 
@@ -157,7 +168,7 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         Trainings at once. By default one on a GPU, else as many as the workflow would start here.
     """
     slots = at_once or (1 if gpus(study) else training_slots(study))
-    data = RichTable("data set", "images", "basis", "packed", title=f"{study.name}: {study.file.title}")
+    data = RichTable("data set", "images", "basis", "packed", title=escape(f"{study.name}: {study.file.title}"))
     for forecast in forecast_datasets(study):
         count = "unknown" if forecast.images is None else f"{forecast.images:,}"
         data.add_row(forecast.name, count, forecast.basis, _size(forecast.packed_bytes))
@@ -171,7 +182,7 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         elif entry.arch not in speeds:
             size, threads = study.file.image_size, study.file.threads
             speed = measure_speed(entry.arch, in_channels=entry.in_channels or 3, size=size, threads=threads)
-            speeds[entry.arch] = (speed, "measured")
+            speeds[entry.arch] = (speed, "measured here, " + ("GPU" if has_gpu() else "CPU"))
         speed, basis = speeds[entry.arch]
         taken = planned.hours(speed)
         hours += taken
@@ -187,8 +198,8 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         )
     disk = sum(forecast.packed_bytes for forecast in forecast_datasets(study)) + bytes_predicted
     total = (
-        f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk. "
-        "Pretraining made by the workflow is not included."
+        f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk for "
+        "pixels and predictions. Pretraining made by the workflow is not included."
     )
     return Group(data, runs, total)
 
@@ -222,7 +233,7 @@ def _count_images(study: Study, name: str) -> tuple[int | None, str]:
         return pyarrow.parquet.read_metadata(manifest).num_rows, "manifest"
     if entry.phantom is not None:
         return round(entry.phantom.patients * IMAGES_PER_PHANTOM), "phantoms"
-    published = PUBLISHED_IMAGES.get((entry.format, entry.views if isinstance(entry, CheXpertEntry) else ""))
+    published = PUBLISHED_IMAGES.get(_release(entry))
     return published, "published" if published else "unknown"
 
 
@@ -261,9 +272,18 @@ def _split_sizes(study: Study, name: str, images: int) -> dict[str, int]:
     if all(isinstance(roles.get(role), dict) for role in ("train", "validation", "test")):
         return {role: int(roles[role]["images"]) for role in ("train", "validation", "test")}
     evaluation = study.evaluation(name)
+    entry = study.dataset(evaluation.dataset)
+    release = _release(entry)
     test = round(images * evaluation.test_share)
+    if entry.phantom is None and release in PUBLISHED_TEST_IMAGES:
+        test = round(images * PUBLISHED_TEST_IMAGES[release] / PUBLISHED_IMAGES[release])
     validation = round((images - test) * evaluation.validation_share)
     return {"train": images - test - validation, "validation": validation, "test": test}
+
+
+def _release(entry: Dataset) -> tuple[str, str]:
+    """What `PUBLISHED_IMAGES` knows a data set by."""
+    return entry.format, entry.views if isinstance(entry, CheXpertEntry) else ""
 
 
 def _row_bytes(evaluation: Evaluation) -> int:

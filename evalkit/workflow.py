@@ -12,10 +12,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.config.datasets import CsvEntry
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
+from evalkit.settings import parse_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +30,8 @@ REAL_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") el
 #: What a table is rendered as; the first holds the rows, the others their layout.
 REPORT_ENDINGS = (".csv", ".md", ".tex", ".html")
 
-#: What the index files of a data set are called; a change of one of them is a change of the data set.
-_INDEX_FILES = ("*.csv", "*_list.txt")
+#: What the index files of a public data set are called; a change of one of them is a change of the data set.
+_INDEX_FILES = {"chexpert": ("*.csv",), "nih": ("*.csv", "*_list.txt")}
 
 
 def training_slots(study: Study) -> int:
@@ -66,13 +68,15 @@ def dataset_hash(study: Study, dataset: str) -> str:
 
 def dataset_state(study: Study, dataset: str) -> list[str]:
     """Size and time of a real data set's index files; ``absent`` where the folder or its variable is missing."""
-    if study.dataset(dataset).phantom is not None:
+    entry = study.dataset(dataset)
+    if entry.phantom is not None:
         return ["phantom"]
     try:
         root = study.dataset_root(dataset)
     except InputError:
         return ["absent"]
-    files = sorted(path for pattern in _INDEX_FILES for path in root.glob(pattern))
+    patterns = (entry.table,) if isinstance(entry, CsvEntry) else _INDEX_FILES[entry.format]
+    files = sorted(path for pattern in patterns for path in root.glob(pattern))
     return [f"{path.name}: {file_state(path)}" for path in files] or ["absent"]
 
 
@@ -130,14 +134,16 @@ def weights_files(study: Study, backbone: str) -> list[Path]:
     return [weights, weights.with_suffix(".json")]
 
 
-def run_hash(study: Study, evaluation: str, backbone: str) -> str:
-    """Changes when a network is to be fine-tuned in another way."""
-    entry = study.backbone(backbone)
+def run_hash(study: Study, evaluation: str, setting: str, backbone: str) -> str:
+    """Changes when a network is to be fine-tuned in another way. What changes its images comes with the splits."""
+    entry, recipe = study.backbone(backbone), study.evaluation(evaluation).recipe
+    budget: Any = recipe.steps
+    if isinstance(budget, dict):
+        budget = recipe.count_steps(images=0, fraction=float(parse_setting(setting).get("fraction", 1.0)))
     return value_hash(
         {
-            "evaluation": _values(
-                study.evaluation(evaluation), leave_out={"repeats", "repeats_per_job", "seeds", "unit"}
-            ),
+            "labels": study.evaluation(evaluation).labels,
+            "recipe": {**_values(recipe, leave_out={"steps"}), "steps": budget},
             "network": _values(entry, leave_out={"label", "baseline", "note", "pretrained_on", "pretrain"}),
             **_machine(study),
         }
@@ -167,7 +173,10 @@ def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:
     except (OSError, ValueError, KeyError, TypeError):
         return 0
     folders = [study.layout.run(*cell, repeat) for repeat in parse_span(wildcards.span)]
-    missing = not all((folder / "run.json").exists() for folder in folders)
+    missing = any(
+        not (folder / "run.json").exists() or (outcome == "done" and not (folder / "predictions.parquet").exists())
+        for folder, outcome in zip(folders, outcomes, strict=True)
+    )
     failed = any(outcome != "done" for outcome in outcomes)
     return done + (missing or (failed and retry_failed))
 

@@ -20,6 +20,12 @@ class Pretraining(Strict):
     labels: list[str] | None = Field(None, description="Labels to train with; by default the data set's own.")
     recipe: Recipe
 
+    @model_validator(mode="after")
+    def _check(self) -> Pretraining:
+        if isinstance(self.recipe.steps, dict):
+            raise ValueError("recipe.steps is given per fraction, but pretraining has none; give one number")
+        return self
+
 
 class BackboneEntry(Strict):
     """One backbone: an architecture and at most one source of weights; none means random initialisation."""
@@ -48,6 +54,10 @@ class BackboneEntry(Strict):
             raise ValueError(f"has {len(sources)} weight sources ({', '.join(sources)}); give one, or none for scratch")
         if self.url and not self.sha256:
             raise ValueError("has a url without sha256; a download is only accepted with the hash it must have")
+        if self.sha256 and not (self.path or self.url):
+            raise ValueError("has a sha256 but neither a path nor a url; there is no file to check")
+        if self.format and not (self.path or self.url or self.pretrain):
+            raise ValueError("has a format but neither a path nor a url; there is no file to read")
         if (self.mean is None) != (self.std is None):
             raise ValueError("give mean and std together, or neither")
         for key in ("mean", "std"):

@@ -43,6 +43,7 @@ rule pack:
         layout.root / "logs/packing/{dataset}-{size}.log",
     threads: facts.REAL_CORES
     params:
+        entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
         code=code_hash("evalkit.packing"),
     shell:
         "{PYTHON} -m evalkit.packing --study {study.source:q} --dataset {wildcards.dataset} --size {wildcards.size}"

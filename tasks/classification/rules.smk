@@ -4,6 +4,8 @@ from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash
 
 RETRY_FAILED = str(config.get("retry_failed", False)).lower() == "true"
+# Not a parameter: the jobs that have something to retry are told by `attempt`, and no other may run for it.
+RETRY_OPTION = "--retry-failed" if RETRY_FAILED else ""
 
 
 rule finetune:
@@ -20,11 +22,10 @@ rule finetune:
         training=1,
         gpu=facts.gpus(study),
     params:
-        recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.backbone),
+        recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.setting, wildcards.backbone),
         code=code_hash("tasks.classification.multilabel"),
         attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
-        retry="--retry-failed" if RETRY_FAILED else "",
     shell:
         "{PYTHON} -m tasks.classification run --study {study.source:q} --evaluation {wildcards.evaluation}"
         " --setting {wildcards.setting:q} --backbone {wildcards.backbone} --repeat {wildcards.span}"
-        " --attempt {params.attempt} {params.retry} --record {output:q} > {log:q} 2>&1"
+        " --attempt {params.attempt} {RETRY_OPTION} --record {output:q} > {log:q} 2>&1"
