@@ -20,6 +20,8 @@ _TEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    # After a line break of a table, LaTeX would read [ as the begin of its optional argument.
+    "[": "{[}",
     "`": r"\`{}",
     "−": r"\ensuremath{-}",
     "±": r"\ensuremath{\pm}",
@@ -30,6 +32,8 @@ _TEX = {
     "–": "--",
 }
 _TEX_PATTERN = re.compile("|".join(re.escape(character) for character in _TEX))
+#: After a line break of a table, a star would belong to the break.
+_LEADING_STAR = re.compile(r"^( ?)\*")
 _MARKDOWN_PATTERN = re.compile(r"([\\`*_\[\]|~$])")
 _BREAKS = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -45,7 +49,8 @@ def escape_tex(value: Any) -> str:
     """Escape a value for LaTeX; line breaks become spaces, control characters go."""
     if isinstance(value, Markup):
         return value
-    return _TEX_PATTERN.sub(lambda match: _TEX[match.group()], _flatten(value))
+    text = _TEX_PATTERN.sub(lambda match: _TEX[match.group()], _flatten(value))
+    return _LEADING_STAR.sub(r"\1{*}", text)
 
 
 def escape_markdown(value: Any) -> str:

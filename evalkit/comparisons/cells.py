@@ -75,7 +75,8 @@ class Cell:
     scores : ndarray (repeats, n, classes)
         Probabilities; the rows are those of the test set.
     missing : str
-        Where no run is there, why, as a status: ``failed: diverged``, ``unavailable: weights``, ``not run``.
+        Where no run is there, why, as a status: ``failed: diverged``, ``unavailable: weights``, ``out of date``,
+        ``not run``.
     """
 
     backbone: str

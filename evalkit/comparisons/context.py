@@ -102,12 +102,18 @@ def describe_table(
         },
         "runs": {setting: count_repeats(evaluation, setting) for setting in settings},
         "backbones": [_describe_backbone(study, backbone) for backbone in shown_backbones(study, name)],
-        "data": [text for text in (manifest.get("report", {}).get("footnote"), dataset.note) if text],
+        "data": [text for text in (_describe_data(manifest.get("report", {})), dataset.note) if text],
         "draws": describe_draws(splits),
         "caveats": [*_overlaps(study, name), *_failures(found), *_notes(compared)],
         "notes": list(study.file.notes),
         "versions": _versions(found),
     }
+
+
+def _describe_data(report: Mapping[str, Any]) -> str:
+    """The reader's footnote and what it left out; images that could not be packed are among the draws' sentences."""
+    left_out = "; ".join(f"{reason} ({count:,})" for reason, count in report.get("left_out", {}).items())
+    return " ".join(filter(None, [report.get("footnote"), f"Images left out: {left_out}." if left_out else ""]))
 
 
 def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:

@@ -117,12 +117,19 @@ def check_table(study: Study, name: str) -> None:
     Raises
     ------
     InputError
-        A test of two fixed networks in a setting with several runs, DeLong's test of another metric than the AUC, or
-        a reference that is not among the table's rows.
+        The paired t-test for conclusions, a test of two fixed networks in a setting with several runs, DeLong's test
+        of another metric than the AUC, or a reference that is not among the table's rows.
     """
     table = study.table(name)
     place = f"{study.source}: tables.{name}"
     evaluation = study.evaluation(table.evaluation)
+    if table.primary == "ttest_paired":
+        raise InputError(
+            f"{place}.primary is ttest_paired, which takes the test patients for fixed: it sees that draws vary, not "
+            "that other patients would give other numbers, and finds differences too often",
+            "a test whose conclusions hold for other patients",
+            "set primary to bootstrap_two_way and, to show this test beside it, paper to ttest_paired",
+        )
     for key, test in (("primary", table.primary), ("paper", table.paper)):
         if test == "delong" and table.metric != "auc":
             raise InputError(

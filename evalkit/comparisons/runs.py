@@ -27,11 +27,14 @@ class FoundRun:
     ----------
     run : Run
     record : dict
-        Its run.json; empty where the run has not been made.
+        Its run.json; empty where the run has not been made, or is out of date.
+    out_of_date : bool
+        It was made with other labels, another recipe or other steps than the study's, and counts as missing.
     """
 
     run: Run
     record: dict[str, Any]
+    out_of_date: bool = False
 
     @property
     def outcome(self) -> str:
@@ -121,5 +124,7 @@ def _why_missing(study: Study, backbone: str, runs: Sequence[FoundRun]) -> str:
     failures = [each.failure for each in runs if each.failure]
     if failures:
         return failures[0]
+    if any(each.out_of_date for each in runs):
+        return "out of date"
     weights = study.layout.weights(backbone).with_suffix(".json")
     return "not run" if study.backbone(backbone).is_scratch or weights.exists() else "unavailable: weights"

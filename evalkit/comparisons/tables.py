@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from evalkit.atomic import write_json
+from evalkit.comparisons.agreement import require_agreement
 from evalkit.comparisons.alignment import Alignment, Unit
 from evalkit.comparisons.cells import TestSet
 from evalkit.comparisons.comparing import MEAN, ComparedRow, Place, compare_setting
@@ -42,8 +43,8 @@ def write_table(study: Study, name: str, *, partial: bool = False) -> Path:
     Raises
     ------
     InputError
-        A run is missing (unless `partial`), predictions do not match each other, or the table asks for something
-        that it cannot have.
+        A run is missing or out of date (unless `partial`), runs were not made alike, predictions do not match each
+        other, or the table asks for something that it cannot have.
     """
     procedure = make_procedure(study, name)
     table = study.table(name)
@@ -62,9 +63,17 @@ def write_table(study: Study, name: str, *, partial: bool = False) -> Path:
         needed=needed,
         command=f"python -m evalkit.splits --study {study.source} --evaluation {table.evaluation}",
     )
+    # Where nothing has been read yet, the targets that the table names are all that is known of the classes.
+    labels = (
+        evaluation.labels
+        or splits.get("labels")
+        or manifest.get("default_labels")
+        or [target for target in table.targets or () if target != MEAN]
+    )
+    found = require_agreement(study, name, found, labels, partial=partial)
     alignment = Alignment(
         cast(Unit, evaluation.unit or manifest.get("unit", "image")),
-        classes=evaluation.labels or splits.get("labels") or manifest.get("default_labels", ()),
+        classes=labels,
         remedy="remove the run folders that are out of date and run: "
         f"snakemake --cores 8 --config study={study.source} -- reports/{name}.csv",
     )

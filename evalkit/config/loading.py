@@ -207,17 +207,19 @@ def _validate(model: type[M], source: Path) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _mistakes(source, [_describe(each, model, values) for each in error.errors()]) from None
+        raise _mistakes(source, [text for each in error.errors() for text in _describe(each, model, values)]) from None
 
 
-def _describe(error: Any, model: type[BaseModel], values: Any) -> str:
+def _describe(error: Any, model: type[BaseModel], values: Any) -> list[str]:
     place = ".".join(_keys_written(error["loc"], values))
     if error["type"] == "extra_forbidden":
-        return f"{place}: there is no such key{nearest(str(error['loc'][-1]), _keys_at(model, error['loc'][:-1]))}"
-    message = error["msg"].removeprefix("Value error, ")
+        return [f"{place}: there is no such key{nearest(str(error['loc'][-1]), _keys_at(model, error['loc'][:-1]))}"]
+    if error["type"] == "value_error":
+        # Our own validators give one argument for each mistake.
+        return [f"{place or 'the file'}: {message}" for message in error["ctx"]["error"].args]
     given = error.get("input")
-    shown = isinstance(given, str | int | float | bool | None) and error["type"] != "value_error"
-    return f"{place or 'the file'}: {message}{f', found {given!r}' if shown else ''}"
+    shown = isinstance(given, str | int | float | bool | None)
+    return [f"{place or 'the file'}: {error['msg']}{f', found {given!r}' if shown else ''}"]
 
 
 def _keys_written(place: tuple[str | int, ...], values: Any) -> list[str]:

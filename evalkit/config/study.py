@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -15,6 +16,10 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Test = Literal["delong", "bootstrap", "bootstrap_two_way", "ttest_paired"]
 
 
+def _repeats(values: Sequence[object]) -> bool:
+    return len(set(values)) < len(values)
+
+
 class Axes(Strict):
     """The axes of an evaluation; each combination of their values is one setting."""
 
@@ -24,7 +29,7 @@ class Axes(Strict):
     @model_validator(mode="after")
     def _check(self) -> Axes:
         for axis, values in self:
-            if len(set(values)) < len(values):
+            if _repeats(values):
                 raise ValueError(f"{axis} holds a value twice: {values}")
         return self
 
@@ -54,7 +59,7 @@ class Evaluation(Strict):
             missing = [fraction for fraction in self.settings.fraction if fraction not in self.recipe.steps]
             if missing:
                 raise ValueError(f"recipe.steps has no entry for the fractions {missing}; give each fraction its steps")
-        if self.labels and len(set(self.labels)) < len(self.labels):
+        if self.labels and _repeats(self.labels):
             raise ValueError(f"labels holds a class twice: {self.labels}")
         return self
 
@@ -69,9 +74,11 @@ class Table(Strict):
     title: str
     evaluation: Name
     metric: Literal["auc", "auprc"] = "auc"
-    settings: list[str] | None = Field(None, description="Settings to show; all by default.")
-    targets: list[str] | None = Field(None, description="Classes and 'mean', in order; the mean and all by default.")
-    backbones: list[Name] | None = Field(None, description="Rows to show; all of the study's by default.")
+    settings: list[str] | None = Field(None, min_length=1, description="Settings to show; all by default.")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="Classes and 'mean', in order; the mean and all by default."
+    )
+    backbones: list[Name] | None = Field(None, min_length=1, description="Rows to show; all of the study's by default.")
     primary: Test = Field(description="The test that conclusions use.")
     paper: Test | None = Field(None, description="The test a publication used, shown beside the primary one.")
     policies: list[Literal["best", "named", "baseline"]] = Field(min_length=1, description="The first is decisive.")
@@ -87,8 +94,10 @@ class Table(Strict):
     def _check(self) -> Table:
         if ("named" in self.policies) != (self.reference is not None):
             raise ValueError("policy 'named' and 'reference' go together")
-        if len(set(self.policies)) < len(self.policies):
-            raise ValueError(f"policies holds one twice: {self.policies}")
+        for key in ("settings", "targets", "backbones", "policies"):
+            values = getattr(self, key) or []
+            if _repeats(values):
+                raise ValueError(f"{key} holds one twice: {values}")
         return self
 
 
@@ -110,32 +119,36 @@ class StudyFile(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> StudyFile:
-        if len(set(self.backbones)) < len(self.backbones):
-            raise ValueError(f"backbones holds one twice: {self.backbones}")
+        mistakes = [f"backbones holds one twice: {self.backbones}"] if _repeats(self.backbones) else []
         for name, evaluation in self.evaluations.items():
             if evaluation.dataset not in self.datasets:
-                raise ValueError(
+                mistakes.append(
                     f"evaluations.{name}.dataset is {evaluation.dataset!r}, which this study does not have"
                     + nearest(evaluation.dataset, self.datasets)
                 )
         for name, table in self.tables.items():
-            self._check_table(f"tables.{name}", table)
+            mistakes += self._check_table(f"tables.{name}", table)
+        if mistakes:
+            raise ValueError(*mistakes)  # One argument for each: load_study lists them.
         return self
 
-    def _check_table(self, place: str, table: Table) -> None:
-        if table.evaluation not in self.evaluations:
-            raise ValueError(
+    def _check_table(self, place: str, table: Table) -> list[str]:
+        named = [("reference", [table.reference] if table.reference else [], self.backbones)]
+        named.append(("backbones", table.backbones or [], self.backbones))
+        mistakes = []
+        if table.evaluation in self.evaluations:
+            evaluation = self.evaluations[table.evaluation]
+            named.append(("settings", table.settings or [], evaluation.list_settings()))
+            if evaluation.labels:
+                named.append(("targets", table.targets or [], ["mean", *evaluation.labels]))
+        else:
+            mistakes.append(
                 f"{place}.evaluation is {table.evaluation!r}, which this study does not have"
                 + nearest(table.evaluation, self.evaluations)
             )
-        evaluation = self.evaluations[table.evaluation]
-        valid = {
-            "settings": evaluation.list_settings(),
-            "backbones": self.backbones,
-            **({"targets": ["mean", *evaluation.labels]} if evaluation.labels else {}),
-        }
-        named = [("reference", [table.reference] if table.reference else [], self.backbones)]
-        for key, values, names in [(key, getattr(table, key) or [], names) for key, names in valid.items()] + named:
-            for value in values:
-                if value not in names:
-                    raise ValueError(f"{place}.{key} names {value!r}, which does not exist here{nearest(value, names)}")
+        return mistakes + [
+            f"{place}.{key} names {value!r}, which does not exist here{nearest(value, names)}"
+            for key, values, names in named
+            for value in values
+            if value not in names
+        ]

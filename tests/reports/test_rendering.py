@@ -162,6 +162,19 @@ def test_escaping_leaves_what_is_already_escaped():
 
 
 def test_escaping_flattens_lines_and_drops_control_characters():
-    assert escape_tex("a\n\nb\x00\x1b[31m") == "a b[31m"
+    assert escape_tex("a\n\nb\x00\x1b[31m") == "a b{[}31m"
     assert escape_markdown("a\r\nb") == "a b"
     assert escape_markdown("[x](javascript:alert(1)) <b>") == r"\[x\](javascript:alert(1)) &lt;b&gt;"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("[2pt] of a[1]", "{[}2pt] of a{[}1]"),
+        ("*", "{*}"),
+        (" * a * b", " {*} a * b"),
+        ("p* < [x", r"p* \textless{} {[}x"),
+    ],
+)
+def test_nothing_at_the_begin_of_a_cell_belongs_to_the_line_break_before_it(text, escaped):
+    assert escape_tex(text) == escaped

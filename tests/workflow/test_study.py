@@ -215,3 +215,22 @@ def test_snakemake_makes_its_report(finished) -> None:
     done = finished.snakemake("reports/table7.csv", flags=("--report", "report.html"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert (finished.folder / "report.html").stat().st_size > 10_000
+
+
+def test_failed_runs_are_tried_again_only_when_asked(finished) -> None:
+    cell = "main/regime=finetune,fraction=1/made"
+    folder = finished.results() / "runs" / cell / "repeat-0"
+    predicted = (folder / "predictions.parquet").read_bytes()
+    for path in (folder / "run.json", finished.results() / "jobs" / cell / "repeats-0-0.json"):
+        state = path.stat()
+        path.write_text(path.read_text().replace('"outcome": "done"', '"outcome": "diverged"'))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    (folder / "predictions.parquet").unlink()
+    assert finished.planned("reports/table7.csv") == {}
+    retry = ("retry_failed=true",)
+    assert finished.planned("reports/table7.csv", config=retry)["finetune"] == 1
+    done = finished.snakemake("reports/table7.csv", config=retry)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "predictions.parquet").read_bytes() == predicted
+    assert finished.planned("reports/table7.csv") == {}
+    assert finished.planned("reports/table7.csv", config=retry) == {}

@@ -165,7 +165,22 @@ class Results:
         scores = draw_scores(targets, quality=QUALITY[backbone], seed=seed)
         if outcome == "done":
             write_predictions(folder / "predictions.parquet", cases, labels=CLASSES, targets=targets, scores=scores)
-        write_record(folder, RunRecord(key="k", outcome=outcome, versions={"torch": "1.2.3"}))
+        recipe = self.study.evaluation(evaluation).recipe
+        record = RunRecord(
+            key="k",
+            outcome=outcome,
+            run={"evaluation": evaluation, "setting": setting, "backbone": backbone, "repeat": repeat, "steps": 5},
+            labels=CLASSES,
+            recipe=recipe.model_dump(mode="json", exclude={"steps", "epochs"}),
+            data={"train": {"images": 300}, "test": {"images": len(cases), "sha256": "0" * 64}},
+            code="c0de",
+            device="cpu",
+            precision="fp32",
+            threads=1,
+            processes=1,
+            versions={"torch": "1.2.3"},
+        )
+        write_record(folder, record)
         return folder
 
     @staticmethod

@@ -146,3 +146,11 @@ def test_runs_without_the_reports_of_their_data_are_refused(results, package):
     report.with_suffix(".json").unlink()
     with pytest.raises(InputError, match=rf"python -m evalkit\.{package}"):
         write_table(study, "table7")
+
+
+def test_targets_can_be_named_before_anything_is_known_of_the_classes(results):
+    study = results.write(changes={"evaluations.main.labels": None, "tables.table7.targets": ["mean", "Edema"]})
+    shutil.rmtree(study.layout.root)
+    rows = make_partial(study)
+    assert list(dict.fromkeys(rows["target"])) == ["mean", "Edema"]
+    assert set(rows["status"]) <= {"not run", "unavailable: weights"}

@@ -49,3 +49,10 @@ def test_the_seed_is_the_tables_own(results):
     study = results.write()
     assert make_procedure(study, "table7").seed == make_procedure(study, "table7").seed
     assert make_procedure(study, "table7").seed != make_procedure(study, "table5").seed
+
+
+def test_the_paired_t_test_is_for_comparison_with_papers_only(results):
+    study = results.write(changes={"tables.table7.primary": "ttest_paired"})
+    with pytest.raises(InputError, match="takes the test patients for fixed") as caught:
+        check_table(study, "table7")
+    assert "bootstrap_two_way" in caught.value.remedy

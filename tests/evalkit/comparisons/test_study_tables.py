@@ -345,3 +345,14 @@ def test_resamples_without_a_rare_class_are_told_once(results):
     told = [text for text in facts["caveats"] if "replicates left out" in text]
     assert len(told) == 1
     assert told[0].startswith("mean, Effusion: ")
+
+
+def test_images_that_reading_left_out_are_counted_beside_the_table(results):
+    study = results.write()
+    path = study.layout.manifest("drawn").with_suffix(".json")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["report"]["left_out"] = {"missing image files": 1234, "patients outside the range": 9}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    facts = json.loads(write_table(study, "table5").with_suffix(".json").read_text(encoding="utf-8"))
+    assert facts["data"] == ["Drawn. Images left out: missing image files (1,234); patients outside the range (9)."]
+    assert "2 images could not be read and are left out." in facts["draws"]

@@ -90,6 +90,12 @@ def test_the_committed_schema_is_the_one_the_models_give(name: str) -> None:
         (changed("tables", "table7", "targets", to=["Edma"]), "nearest: 'Edema'"),
         (changed("tables", "table7", "settings", to=["regime=finetune,fraction=0.2"]), "which does not exist here"),
         (changed("tables", "table7", "policies", to=["named"]), "'named' and 'reference' go together"),
+        (changed("tables", "table7", "targets", to=["mean", "mean"]), "targets holds one twice"),
+        (changed("tables", "table7", "backbones", to=["mine", "mine"]), "backbones holds one twice"),
+        (changed("tables", "table7", "settings", to=["a", "a"]), "settings holds one twice"),
+        (changed("tables", "table7", "backbones", to=[]), "tables.table7.backbones: List should have at least 1 item"),
+        (changed("tables", "table7", "settings", to=[]), "tables.table7.settings: List should have at least 1 item"),
+        (changed("tables", "table7", "targets", to=[]), "tables.table7.targets: List should have at least 1 item"),
         (changed("backbones", to=["scratch", "mnie"]), "nearest: 'mine'"),
         (changed("study", to="../elsewhere"), "study: String should match pattern"),
     ],
@@ -162,3 +168,16 @@ def test_names_that_are_not_there_give_the_nearest(tmp_path: Path) -> None:
     study = load_study(write(tmp_path, STUDY))
     with pytest.raises(InputError, match="nearest: 'table7'"):
         study.table("table07")
+
+
+def test_names_that_do_not_exist_are_all_told_at_once(tmp_path: Path) -> None:
+    study = changed("tables", "table7", "targets", to=["Edma", "Efusion"])
+    study["tables"]["table7"]["backbones"] = ["mnie"]
+    study["evaluations"]["other"] = {**study["evaluations"]["nih"], "dataset": "nhi"}
+    study["tables"]["table8"] = {**study["tables"]["table7"], "evaluation": "nhi"}
+    with pytest.raises(InputError, match="has 6 mistakes") as caught:
+        load_study(write(tmp_path, study))
+    lines = str(caught.value).splitlines()
+    for says in ("evaluations.other.dataset", "'Edma'", "'Efusion'", "table7.backbones", "table8.evaluation"):
+        assert sum(says in line for line in lines) == 1, says
+    assert "Value error" not in str(caught.value)

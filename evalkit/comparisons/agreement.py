@@ -1,0 +1,103 @@
+"""Whether the runs of a table belong together: made by the study as it stands, and alike but for the backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from evalkit.comparisons.runs import FoundRun
+from evalkit.config.loading import Study
+from evalkit.errors import InputError
+from evalkit.settings import parse_setting
+
+#: What all runs of a setting must have in common, by its place in a record.
+_COMMON = ("labels", "recipe", "code", "device", "precision", "threads", "processes", "data.test.sha256")
+
+
+def require_agreement(
+    study: Study, table: str, found: Sequence[FoundRun], labels: Sequence[str], *, partial: bool
+) -> list[FoundRun]:
+    """Refuse runs that do not belong together; their differences would be taken for those of the backbones.
+
+    Parameters
+    ----------
+    study : Study
+    table : str
+    found : sequence of FoundRun
+        The table's runs, by setting.
+    labels : sequence of str
+        The classes that the evaluation predicts now.
+    partial : bool
+        Take runs whose labels, recipe or steps are no longer the study's for missing, instead of refusing them.
+
+    Returns
+    -------
+    list of FoundRun
+        The same runs; with `partial`, those that are out of date without their record.
+
+    Raises
+    ------
+    InputError
+        Runs are out of date (unless `partial`), or two runs of a setting were not made alike.
+    """
+    remedy = (
+        f"run the study again: snakemake --cores 8 --config study={study.source} -- reports/{table}.csv; "
+        "where the runs come from different machines, make all of them on one"
+    )
+    checked = []
+    for each in found:
+        difference = next(filter(None, _out_of_date(study, each, labels)), "") if each.record else ""
+        if difference and not partial:
+            raise InputError(
+                f"{study.layout.run(*each.run)} was not made by the study as it stands: {difference} (the run, the study)",
+                "runs made with the study's labels, recipe and steps",
+                f"{remedy}; evalkit tables {study.source} --partial shows the others",
+            )
+        checked.append(replace(each, record={}, out_of_date=True) if difference else each)
+    made = [each for each in checked if each.record]
+    for _, runs in groupby(made, key=lambda each: each.run.setting):
+        first, *others = runs
+        for other in others:
+            for place in _COMMON:
+                difference = _tell(place, _at(first.record, place), _at(other.record, place))
+                if difference:
+                    raise InputError(
+                        f"{study.layout.run(*first.run)} and {study.layout.run(*other.run)} were not made alike: "
+                        f"{difference}",
+                        "runs that differ in nothing but backbone and repeat",
+                        remedy,
+                    )
+    return checked
+
+
+def _out_of_date(study: Study, each: FoundRun, labels: Sequence[str]) -> Iterator[str]:
+    """What of a run is no longer what the study says."""
+    recipe = study.evaluation(each.run.evaluation).recipe
+    yield _tell("labels", each.record.get("labels"), list(labels))
+    # The budget of other fractions is not this run's business; its own is in the steps.
+    now = recipe.model_dump(mode="json", exclude={"steps", "epochs"})
+    yield _tell("recipe", each.record.get("recipe"), now)
+    fraction = float(parse_setting(each.run.setting).get("fraction", 1.0))
+    steps = recipe.count_steps(images=_at(each.record, "data.train.images") or 0, fraction=fraction)
+    yield _tell("steps", _at(each.record, "run.steps"), steps)
+
+
+def _at(record: Mapping[str, Any], place: str) -> Any:
+    value: Any = record
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _tell(place: str, first: Any, second: Any) -> str:
+    """Say how two values differ, down to the key; empty where they are equal."""
+    if first == second:
+        return ""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        key = next(
+            key for key in (*first, *second) if key not in first or key not in second or first[key] != second[key]
+        )
+        return _tell(f"{place}.{key}", first.get(key), second.get(key))
+    return f"{place} {first!r} and {second!r}"
