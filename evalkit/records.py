@@ -60,6 +60,7 @@ class RunRecord(TypedDict, total=False):
     #: From start to finish, in this process.
     wall_seconds: float
     images_per_second: float
+    #: Of the run on a card; of the process so far on the CPU, so earlier runs of the same job are in it.
     peak_memory_bytes: int
     started: str
     finished: str
@@ -116,7 +117,9 @@ def replacing_run(folder: Path) -> Iterator[Path]:
     """Give an empty folder beside a run's; on leaving without an error, its files become the run's.
 
     The record leaves first and comes back last, so at no moment does it lie beside the files of another run. If the
-    disk fills on the way, what was there before is untouched.
+    disk fills on the way, what was there before is untouched. The folder is this process's own: a training that
+    outlived its scheduler and the one started in its place do not touch each other's files, and should both finish at
+    once, the hashes in the record say whether the files beside it are its own. What dead processes left is removed.
 
     Parameters
     ----------
@@ -128,19 +131,31 @@ def replacing_run(folder: Path) -> Iterator[Path]:
     pathlib.Path
         Where to write the run's files, its record among them.
     """
-    staging = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = folder.with_name(f".{folder.name}.{platform.node()}.{os.getpid()}.new")
+    _remove_abandoned(staging)
     staging.mkdir(parents=True)
     try:
         yield staging
         folder.mkdir(exist_ok=True)
         (folder / RECORD).unlink(missing_ok=True)
         for old in folder.iterdir():
-            old.unlink()
+            old.unlink(missing_ok=True)
         for new in sorted(staging.iterdir(), key=lambda path: path.name == RECORD):
             new.replace(folder / new.name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _remove_abandoned(staging: Path) -> None:
+    """Remove the staging folders of the same run that dead processes of this machine left.
+
+    Those of other machines that share the disk stay: whether their processes live cannot be seen from here.
+    """
+    beginning = staging.name.removesuffix(f"{os.getpid()}.new")
+    for left in staging.parent.glob(".*.new"):
+        process = left.name.removeprefix(beginning).removesuffix(".new")
+        if process.isdecimal() and (left == staging or not psutil.pid_exists(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def list_versions() -> dict[str, str]:

@@ -60,10 +60,17 @@ def _pack(manifest: Any, folder: Path, seed: int) -> pd.DataFrame:
 def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Write the tiny study into an empty folder, which becomes the working folder, and load it.
 
-    Keywords change the recipe; `backbones` adds entries to the backbone file.
+    Keywords change the recipe; `backbones` adds entries to the backbone file, `tables` adds tables to the study.
     """
 
-    def make(*, backbones: dict[str, Any] | None = None, fractions: tuple[float, ...] = (0.5, 1.0), **recipe: Any):
+    def make(
+        *,
+        backbones: dict[str, Any] | None = None,
+        fractions: tuple[float, ...] = (0.5, 1.0),
+        repeats: int = 3,
+        tables: dict[str, Any] | None = None,
+        **recipe: Any,
+    ):
         from evalkit.config.loading import load_study
         from evalkit.datasets.manifest import write_manifest
         from evalkit.splits.making import make_splits
@@ -83,12 +90,13 @@ def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
                     "task": "multilabel",
                     "dataset": "main",
                     "settings": {"fraction": list(fractions)},
-                    "repeats": 3,
+                    "repeats": repeats,
                     "seeds": 2,
                     "validation_share": 0.2,
                     "recipe": {"lr": 0.001, "batch_size": 8, "steps": 4, "validations": 2, **recipe},
                 }
             },
+            "tables": tables or {},
         }
         (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
         (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")

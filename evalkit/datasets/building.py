@@ -42,7 +42,8 @@ def build_manifest(
     raw : DataFrame of float64
         The labels as the files have them (1, 0, -1 or NaN), on the same index.
     policy : LabelPolicy
-        What uncertain and blank labels become.
+        What uncertain and blank labels become. An uncertain label of an image in the split 'test' is missing whatever
+        the policy says: a guess is something to train on, not a truth to test against.
     default_labels : sequence of str
         The classes an evaluation takes when it names none.
     unit : {'image', 'study'}
@@ -51,7 +52,8 @@ def build_manifest(
         The range of `patient_position` that is kept: [first, second).
     report : dict
         What the reader has to say: ``format``, ``files``, ``left_out`` (counts by reason), ``test_set``,
-        ``footnote``, and whatever else is worth recording. Counts are added here.
+        ``footnote``, and whatever else is worth recording. Counts are added here, and to the footnote what became
+        of uncertain labels of test images.
     source : pathlib.Path
         The file to name in messages.
     boxes : DataFrame, optional
@@ -81,7 +83,11 @@ def build_manifest(
     left_out = {**report.get("left_out", {}), "patients outside the range": int((~kept).sum())}
     images, raw = images[kept].reset_index(drop=True), raw[kept].reset_index(drop=True)
     _check_groups(images, source)
-    read = policy.apply(raw)
+    tested = images["split"] == "test"
+    uncertain = raw == -1
+    read = policy.apply(raw).mask(uncertain.mul(tested, axis=0))
+    withheld = int(uncertain[tested].to_numpy().sum())
+    guessed = 0 if tested.any() else int((uncertain & read.notna()).to_numpy().sum())
     changed = [label for label in labels if not read[label].equals(raw[label])]
     columns = [images[list(ID_COLUMNS)], read, raw[changed].add_prefix("raw:")]
     return Manifest(
@@ -97,6 +103,8 @@ def build_manifest(
             "counts": {**_count(images), "splits": {name: _count(part) for name, part in _parts(images)}},
             "labels": count_labels(raw),
             "policies": policy.describe(),
+            "uncertain_test_labels": withheld,
+            "footnote": " ".join(filter(None, (report.get("footnote"), _say_uncertain(withheld, guessed)))),
         },
     )
 
@@ -195,3 +203,14 @@ def _count(images: pd.DataFrame) -> dict[str, int]:
 
 def _parts(images: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, images[images["split"] == name]) for name in SPLITS if (images["split"] == name).any()]
+
+
+def _say_uncertain(withheld: int, guessed: int) -> str:
+    if withheld:
+        return f"Uncertain labels of test images are missing whatever the policy: {withheld:,}."
+    if guessed:
+        return (
+            "Test images are drawn from the same rows, so the policy decides the truth of their uncertain labels too "
+            f"({guessed:,} in all rows)."
+        )
+    return ""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from evalkit.atomic import write_json, write_parquet
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
 
 Unit = Literal["image", "study"]
@@ -89,21 +90,30 @@ def load_manifest(path: Path) -> Manifest:
     Raises
     ------
     InputError
-        It has not been made yet.
+        It has not been made yet, or one of its files is damaged.
     """
+    again = "python -m evalkit.datasets --study STUDY --dataset DATASET"
     missing = [file for file in (path, path.with_suffix(".json")) if not file.exists()]
     if missing:
         raise InputError(
             f"{missing[0]} does not exist",
             "the manifest of a data set",
-            "make it: python -m evalkit.datasets --study STUDY --dataset DATASET",
+            f"make it: {again}",
         )
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return Manifest(
-        images=pd.read_parquet(path),
-        labels=about["labels"],
-        default_labels=about["default_labels"],
-        unit=about["unit"],
-        boxes=None if about["boxes"] is None else pd.read_parquet(path.with_name("boxes.parquet")),
-        report=about["report"],
-    )
+    expected, remedy = "a manifest as this program wrote it", f"make it again: {again}"
+    with refusing_damage(path, expected=expected, remedy=remedy):
+        images = pd.read_parquet(path)
+    with refusing_damage(beside := path.with_suffix(".json"), expected=expected, remedy=remedy):
+        about = json.loads(beside.read_text(encoding="utf-8"))
+        manifest = Manifest(
+            images=images,
+            labels=about["labels"],
+            default_labels=about["default_labels"],
+            unit=about["unit"],
+            boxes=None,
+            report=about["report"],
+        )
+        if about["boxes"] is None:
+            return manifest
+    with refusing_damage(beside := path.with_name("boxes.parquet"), expected=expected, remedy=remedy):
+        return replace(manifest, boxes=pd.read_parquet(beside))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
 
 
@@ -59,16 +60,20 @@ def load_packed(folder: Path) -> Packed:
     Raises
     ------
     InputError
-        The folder is missing, or its packing was not finished.
+        The folder is missing, its packing was not finished, or one of its files is missing or damaged.
     """
+    again = "run, or run again: python -m evalkit.packing --study STUDY --dataset DATASET"
     if not (folder / "packing.json").exists():
         raise InputError(
             f"{folder} holds no finished packed data set",
             "packing.json, which is written last",
-            "run, or run again: python -m evalkit.packing --study STUDY --dataset DATASET",
+            again,
         )
-    return Packed(
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        index=pd.read_parquet(folder / "index.parquet"),
-        report=json.loads((folder / "packing.json").read_text(encoding="utf-8")),
-    )
+    expected = "a packed data set as this program wrote it"
+    with refusing_damage(path := folder / "packing.json", expected=expected, remedy=again):
+        report = dict(json.loads(path.read_text(encoding="utf-8")))
+    with refusing_damage(path := folder / "index.parquet", expected=expected, remedy=again):
+        index = pd.read_parquet(path)
+    with refusing_damage(path := folder / "images.npy", expected=expected, remedy=again):
+        images = np.load(path, mmap_mode="r")
+    return Packed(images, index, report)

@@ -24,7 +24,11 @@ def make_splits(
     """Divide a data set's patients and draw the fractions of an evaluation.
 
     The test and validation patients are the data set's own where it has them; else they are drawn: `test_share` of all
-    patients, then `validation_share` of the remaining ones. A data set's only held-out split is its test set.
+    patients, then `validation_share` of the remaining ones. Whether a held-out split is named 'valid' or 'test' is up
+    to the reader of the data set; each is used as what it is named, and the one that is not there is drawn.
+
+    A test patient drawn here comes with labels as the manifest has them, so the policy for uncertain labels, which
+    leaves those of a data set's own test split missing, applies to its images; the manifest's footnote says so.
 
     Parameters
     ----------
@@ -149,7 +153,17 @@ def _join(manifest: Manifest, packed_index: pd.DataFrame, evaluation: Evaluation
 
 def _assign_roles(images: pd.DataFrame, evaluation: Evaluation, seed: int) -> pd.Series:
     """The role of each image; patients are ordered by their ids first, so that no other order matters."""
-    patients = images.groupby("patient_id", sort=True)["split"].first()
+    splits = images.groupby("patient_id", sort=True)["split"]
+    torn = splits.nunique() > 1
+    if torn.any():
+        patient = torn.index[torn][0]
+        raise InputError(
+            f"{int(torn.sum()):,} patients are in two splits of the manifest; {patient!r} is in "
+            + " and ".join(map(repr, sorted(set(splits.get_group(patient))))),
+            "all images of a patient in one split",
+            f"read the data set again: python -m evalkit.datasets --study STUDY --dataset {evaluation.dataset}",
+        )
+    patients = splits.first()
     own = set(patients)
     roles = patients.map(_SPLIT_ROLES).fillna("train").astype(object)
     for role, split, share in (

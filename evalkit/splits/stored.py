@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.atomic import write_json, write_parquet
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
 
 Role = Literal["train", "validation", "test"]
@@ -94,13 +95,19 @@ def load_splits(path: Path) -> Splits:
     Raises
     ------
     InputError
-        They have not been made yet.
+        They have not been made yet, or are damaged.
     """
+    again = "python -m evalkit.splits --study STUDY --evaluation EVALUATION"
     missing = [file for file in (path, path.with_suffix(".json")) if not file.exists()]
     if missing:
         raise InputError(
             f"{missing[0]} does not exist",
             "the splits of an evaluation",
-            "make them: python -m evalkit.splits --study STUDY --evaluation EVALUATION",
+            f"make them: {again}",
         )
-    return Splits(pd.read_parquet(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+    expected, remedy = "splits as this program wrote them", f"make them again: {again}"
+    with refusing_damage(path, expected=expected, remedy=remedy):
+        images = pd.read_parquet(path)
+    with refusing_damage(beside := path.with_suffix(".json"), expected=expected, remedy=remedy):
+        report = dict(json.loads(beside.read_text(encoding="utf-8")))
+    return Splits(images, report)

@@ -109,6 +109,7 @@ def train_classifier(
     progress : Progress
     """
     hardware, device = session.hardware, session.hardware.device
+    hardware.forget_peak_memory()
     normalise = Normaliser(plan.mean, plan.std, in_channels=plan.in_channels, device=device)
     batches = Batches(
         train.pixels(device),

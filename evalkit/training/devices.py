@@ -73,8 +73,13 @@ class Hardware:
         if self.on_gpu:
             torch.cuda.synchronize(self.device)
 
+    def forget_peak_memory(self) -> None:
+        """Let the peak begin anew, where the device can: on a card. The system keeps a process's peak to its end."""
+        if self.on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+
     def peak_memory(self) -> int:
-        """Most memory used so far, in bytes: of the card, or of this process on a CPU."""
+        """Most memory used, in bytes: of the card since `forget_peak_memory`; on a CPU, of the process so far."""
         if self.on_gpu:
             return torch.cuda.max_memory_allocated(self.device)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

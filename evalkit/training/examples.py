@@ -70,9 +70,13 @@ class Examples:
         return Pixels(self.packed, self.images["row"].to_numpy(np.int64), device)
 
     def fingerprint(self) -> str:
-        """SHA-256 of ids, pixels and targets, in order: what a training or a prediction depends on."""
+        """SHA-256 of ids, pixels and targets, in order: what a training or a prediction depends on.
+
+        Patients and studies are part of it although no network sees them: predictions carry their ids.
+        """
         digest = hashlib.sha256("\n".join(self.labels).encode())
-        digest.update("\n".join(self.images["image_id"] + "\t" + self.images["sha256"]).encode())
+        columns = (self.images[name] for name in ("image_id", "patient_id", "study_id", "sha256"))
+        digest.update("\n".join("\t".join(row) for row in zip(*columns, strict=True)).encode())
         digest.update(np.ascontiguousarray(self.targets).tobytes())
         return digest.hexdigest()
 

@@ -8,6 +8,7 @@ whose run is no longer wanted may be deleted.
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,11 @@ class TrainingState:
         InputError
             The file is damaged.
         """
-        if not self.path.exists():
-            return None
         try:
             return torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
+        except FileNotFoundError:
+            return None
+        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise InputError(
                 f"{self.path} is not readable: {error}",
                 "the state of an unfinished training, as this program wrote it",

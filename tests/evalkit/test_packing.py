@@ -224,6 +224,23 @@ def test_pixels_that_were_damaged_are_packed_again(images, tmp_path):
     np.testing.assert_array_equal(packed.images, whole)
 
 
+@pytest.mark.parametrize("name", ["images.npy", "index.parquet", "packing.json"])
+@pytest.mark.parametrize("damage", ["cut off", "emptied", "removed"])
+def test_a_damaged_file_is_named_and_the_command_named_with_it_mends_it(images, tmp_path, name, damage):
+    folder = tmp_path / "packed-16"
+    whole = np.array(pack_here(images, folder).images)
+    path = folder / name
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 if damage == "cut off" else 0])
+    with pytest.raises(InputError, match=name) as refused:
+        load_packed(folder)
+    assert "run again: python -m evalkit.packing" in refused.value.remedy
+    pack_here(images, folder)
+    np.testing.assert_array_equal(load_packed(folder).images, whole)
+
+
 def test_other_options_start_anew(images, tmp_path):
     folder = tmp_path / "packed-16"
     smooth = pack_here(images, folder)

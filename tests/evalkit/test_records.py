@@ -1,12 +1,29 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.records import Stopwatch, read_record, recorded_run, replacing_run, write_record
+
+ROOT = Path(__file__).resolve().parents[2]
+ORPHAN = """
+import sys
+from pathlib import Path
+from evalkit.fingerprints import file_sha256
+from evalkit.records import replacing_run, write_record
+with replacing_run(Path(sys.argv[1])) as staging:
+    (staging / "predictions.parquet").write_text("orphan")
+    print("writing", flush=True)
+    sys.stdin.readline()
+    outputs = {"predictions.parquet": file_sha256(staging / "predictions.parquet")}
+    write_record(staging, {"key": "orphan", "outcome": "done", "outputs": outputs})
+"""
 
 
 def finish(folder, text: str = "x", key: str = "k") -> None:
@@ -67,3 +84,30 @@ def test_a_record_says_when_and_with_what(tmp_path) -> None:
     assert record["started"].endswith("+00:00")
     assert record["wall_seconds"] >= 0
     assert json.loads(json.dumps(record)) == record
+
+
+def test_two_processes_that_do_the_same_run_keep_out_of_each_others_way(tmp_path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", ORPHAN, str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd=ROOT, **pipes) as orphan:
+        assert orphan.stdout is not None
+        assert orphan.stdout.readline().strip() == "writing"
+        finish(folder)
+        assert recorded_run(folder, "k")
+        assert len(list(tmp_path.iterdir())) == 2
+        orphan.communicate("go on\n")
+    assert orphan.returncode == 0
+    assert recorded_run(folder, "orphan")["outcome"] == "done"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path) -> None:
+    folder = tmp_path / "run"
+    with subprocess.Popen([sys.executable, "-c", ORPHAN, str(folder)], stdout=subprocess.PIPE, cwd=ROOT) as killed:
+        assert killed.stdout is not None
+        killed.stdout.readline()
+        killed.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    finish(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

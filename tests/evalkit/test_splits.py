@@ -331,6 +331,64 @@ def test_splits_that_were_not_made_are_named_with_their_command(tmp_path):
         load_splits(tmp_path / "e.parquet")
 
 
+@pytest.mark.parametrize("name", ["e.parquet", "e.json"])
+@pytest.mark.parametrize("content", [b"", b"[1, 2"])
+def test_damaged_splits_are_named_with_their_command(tmp_path, name, content):
+    write_splits(split(make_manifest(30)), tmp_path / "e.parquet")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} is not readable[^$]*python -m evalkit\.splits"):
+        load_splits(tmp_path / "e.parquet")
+
+
+def leave_as_packed(manifest, index, folder: Path) -> list[str]:
+    """Leave a study with a data set as reading and packing would have, and give the command that splits it."""
+    about = {
+        "study": "leaking",
+        "title": "A data set that leaks",
+        "image_size": 32,
+        "backbones": ["scratch"],
+        "datasets": {"mine": {"format": "csv", "root": "."}},
+        "evaluations": {"e": evaluation().model_dump(mode="json", exclude_unset=True)},
+    }
+    (folder / "backbones.yaml").write_text(yaml.safe_dump({"scratch": {"label": "Scratch", "arch": "resnet18"}}))
+    (folder / "leaking.yaml").write_text(yaml.safe_dump(about))
+    place = folder / "results/leaking/datasets/mine"
+    write_manifest(manifest, place / "manifest.parquet")
+    (place / "packed-32").mkdir()
+    np.save(place / "packed-32/images.npy", np.zeros((len(index), 32, 32), np.uint8))
+    index.to_parquet(place / "packed-32/index.parquet")
+    (place / "packed-32/packing.json").write_text(json.dumps({"manifest": manifest.fingerprint()}))
+    return [sys.executable, "-m", "evalkit.splits", "--study", str(folder / "leaking.yaml"), "--evaluation", "e"]
+
+
+def refuse(command, folder: Path) -> str:
+    refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.startswith("error: ")
+    assert "Traceback" not in refused.stderr
+    assert not list(folder.glob("results/leaking/splits/*"))
+    return refused.stderr
+
+
+def test_the_command_refuses_pixels_in_two_roles(tmp_path):
+    own = {f"p{number}": ["train", "valid", "test"][number % 3] for number in range(30)}
+    manifest = make_manifest(30, splits=own)
+    index = make_index(manifest)
+    index.loc[index["image_id"].isin(["p0/0", "p2/1"]), "sha256"] = "0" * 32
+    said = refuse(leave_as_packed(manifest, index, tmp_path), tmp_path)
+    assert "1 images have the same pixels" in said
+    assert "p0/0 (train)" in said
+    assert "p2/1 (test)" in said
+
+
+def test_the_command_refuses_a_patient_in_training_and_validation(tmp_path):
+    own = {f"p{number}": ["train", "valid", "test"][number % 3] for number in range(30)}
+    manifest = make_manifest(30, splits=own)
+    manifest.images.loc[manifest.images["image_id"] == "p1/0", "split"] = "train"
+    said = refuse(leave_as_packed(manifest, make_index(manifest), tmp_path), tmp_path)
+    assert "1 patients are in two splits of the manifest; 'p1' is in 'train' and 'valid'" in said
+
+
 @pytest.fixture
 def real_study(tmp_path) -> Path:
     default = Path(__file__).resolve().parents[3] / "shared" / "data"

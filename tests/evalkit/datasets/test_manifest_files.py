@@ -72,6 +72,18 @@ def test_a_manifest_that_was_not_made_is_named_with_its_command(tmp_path):
         load_manifest(tmp_path / "manifest.parquet")
 
 
+@pytest.mark.parametrize("name", ["manifest.parquet", "manifest.json", "boxes.parquet"])
+@pytest.mark.parametrize("content", [b"", b"{}"])
+def test_a_damaged_manifest_is_named_with_its_command(write_nih, tmp_path, name, content):
+    root = write_nih()
+    (root / "BBox_List_2017.csv").write_text(BOXES)
+    path = tmp_path / "out" / "manifest.parquet"
+    write_manifest(read_dataset(NihEntry(format="nih", root="unused"), root), path)
+    path.with_name(name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} is not readable[^$]*python -m evalkit\.datasets"):
+        load_manifest(path)
+
+
 def test_the_fingerprint_follows_images_and_not_labels(own_table):
     text = "path,patient_id,Edema\n1.png,p1,1\n2.png,p2,0\n"
     entry = CsvEntry(format="csv", root="unused")

@@ -130,3 +130,20 @@ def test_text_that_is_not_utf8_is_refused(own_table):
     (root / "labels.csv").write_bytes(TABLE.replace("p2", "p\xe9").encode("latin-1"))
     with pytest.raises(InputError, match="not readable as CSV"):
         read_dataset(entry(), root)
+
+
+@pytest.mark.parametrize("uncertain", ["ones", "zeros", {"Effusion": "ones"}])
+def test_no_policy_makes_an_uncertain_label_of_a_test_image_a_truth(own_table, uncertain):
+    table = "path,patient_id,split,Effusion\n1.png,p1,train,-1\n2.png,p2,test,-1\n3.png,p3,test,\n4.png,p4,test,1\n"
+    manifest = read_dataset(entry(uncertain=uncertain, blank="zeros"), own_table(table))
+    guess = 0 if uncertain == "zeros" else 1
+    np.testing.assert_array_equal(manifest.images["Effusion"], [guess, np.nan, 0, 1])
+    np.testing.assert_array_equal(manifest.images["raw:Effusion"], [-1, -1, np.nan, 1])
+    assert manifest.report["uncertain_test_labels"] == 1
+    assert "Uncertain labels of test images are missing whatever the policy: 1." in manifest.report["footnote"]
+
+
+@pytest.mark.parametrize(("uncertain", "said"), [("ones", True), ("ignore", False)])
+def test_uncertain_labels_of_rows_that_test_patients_are_drawn_from_are_said(own_table, uncertain, said):
+    footnote = read_dataset(entry(uncertain=uncertain), own_table(TABLE)).report["footnote"]
+    assert ("the policy decides the truth of their uncertain labels too (1 in all rows)" in footnote) is said

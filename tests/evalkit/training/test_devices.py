@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from evalkit.errors import InputError
-from evalkit.training.devices import choose_hardware, is_out_of_memory, lock_card
+from evalkit.training.devices import Hardware, choose_hardware, is_out_of_memory, lock_card
+from tasks.classification.multilabel import run_job
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -73,3 +74,20 @@ def test_lack_of_memory_is_told_from_other_errors() -> None:
         torch.empty(1 << 60)
     assert is_out_of_memory(error.value)
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_peak_of_an_earlier_run_is_not_that_of_the_next() -> None:
+    hardware = choose_hardware("cuda", "auto", 1)
+    earlier = torch.zeros(2**26, device=hardware.device)
+    assert hardware.peak_memory() >= 2**28
+    del earlier
+    hardware.forget_peak_memory()
+    assert hardware.peak_memory() < 2**28
+
+
+def test_each_training_forgets_the_peak_before_it(make_study, monkeypatch) -> None:
+    forgotten = []
+    monkeypatch.setattr(Hardware, "forget_peak_memory", lambda hardware: forgotten.append(hardware.name))
+    run_job(make_study(steps=1, validations=1), "main", "regime=finetune,fraction=0.5", "scratch", [0, 1])
+    assert forgotten == ["cpu", "cpu"]

@@ -39,9 +39,10 @@ def test_saving_is_due_after_a_while(tmp_path, monkeypatch) -> None:
     assert TrainingState(tmp_path / "a.pt").is_due()
 
 
-def test_a_damaged_state_is_named(tmp_path) -> None:
+@pytest.mark.parametrize("content", [b"PK\x03\x04 cut short", b"no state", b"", b"\x80\x02}q\x00."])
+def test_a_damaged_state_is_named(tmp_path, content: bytes) -> None:
     state = TrainingState(tmp_path / "a.pt")
-    state.path.write_bytes(b"PK\x03\x04 cut short")
+    state.path.write_bytes(content)
     with pytest.raises(InputError, match="delete the file"):
         state.load()
 
