@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,19 @@ def children_of(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+def covered_seconds(records: list[dict]) -> float:
+    """Length of the union of the runs' times, to the second their records give."""
+    spans = sorted(
+        (datetime.fromisoformat(record["started"]).timestamp(), datetime.fromisoformat(record["finished"]).timestamp())
+        for record in records
+    )
+    covered = reached = 0.0
+    for start, end in spans:
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", default="8", help="what is given to snakemake")
@@ -63,7 +77,11 @@ def main() -> None:
     slots = len(os.sched_getaffinity(0))
     busy = sum(record["wall_seconds"] for record in records)
     print(f"{len(records)} trainings, {wall:.0f} s in all, {slots} at once")
-    print(f"training and prediction: {busy:.0f} s of {slots * wall:.0f} s; the rest is {1 - busy / (slots * wall):.0%}")
+    idle = wall - covered_seconds(records)
+    print(f"wall time with no training or prediction under way: {idle:.0f} s, {idle / wall:.0%}")
+    print(
+        f"core time not spent on them: {slots * wall - busy:.0f} of {slots * wall:.0f} s, {1 - busy / (slots * wall):.0%}"
+    )
     print(f"peak memory: {peak[0] / 2**30:.2f} GiB")
 
 
