@@ -79,9 +79,7 @@ def main() -> None:
     print(f"{len(records)} trainings, {wall:.0f} s in all, {slots} at once")
     idle = wall - covered_seconds(records)
     print(f"wall time with no training or prediction under way: {idle:.0f} s, {idle / wall:.0%}")
-    print(
-        f"core time not spent on them: {slots * wall - busy:.0f} of {slots * wall:.0f} s, {1 - busy / (slots * wall):.0%}"
-    )
+    print(f"core time not spent on them: {slots * wall - busy:.0f} of {slots * wall:.0f} s")
     print(f"peak memory: {peak[0] / 2**30:.2f} GiB")
 
 
