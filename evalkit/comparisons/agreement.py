@@ -51,7 +51,7 @@ def require_agreement(
         difference = next(filter(None, _out_of_date(study, each, labels)), "") if each.record else ""
         if difference and not partial:
             raise InputError(
-                f"{study.layout.run(*each.run)} was not made by the study as it stands: {difference} (the run, the study)",
+                f"{study.layout.run(*each.run)} was not made by the study as it is now: {difference} (run, study)",
                 "runs made with the study's labels, recipe and steps",
                 f"{remedy}; evalkit tables {study.source} --partial shows the others",
             )
