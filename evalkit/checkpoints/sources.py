@@ -68,7 +68,7 @@ def _read_source(entry: BackboneEntry, path: Path | None, cache: Path | None) ->
         file = download(entry.url, sha256=entry.sha256, cache=cache)
         return replace(read_checkpoint(file, sha256=entry.sha256), source=entry.url)
     if entry.timm is not None:
-        return _read_timm(entry.arch, entry.timm, entry.sha256)
+        return _read_timm(entry.arch, entry.timm)
     raise InputError(
         f"the backbone {entry.label!r} has no weights to read",
         "path, url with sha256, timm, or pretrain",
@@ -76,17 +76,11 @@ def _read_source(entry: BackboneEntry, path: Path | None, cache: Path | None) ->
     )
 
 
-def _read_timm(arch: str, tag: str, sha256: str | None) -> RawCheckpoint:
+def _read_timm(arch: str, tag: str) -> RawCheckpoint:
     import timm
     import torch
 
     name = f"{arch}.{tag}"
-    if sha256 is not None:
-        raise InputError(
-            f"sha256 beside timm: {tag}: timm fetches these weights itself, so no file's hash can be checked",
-            "sha256 with path or url only",
-            "leave sha256 out, or download the file and give its path and sha256",
-        )
     known = timm.list_pretrained(f"{arch}.*")
     if name not in known:
         raise InputError(

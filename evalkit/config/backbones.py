@@ -55,7 +55,7 @@ class BackboneEntry(Strict):
         if self.url and not self.sha256:
             raise ValueError("has a url without sha256; a download is only accepted with the hash it must have")
         if self.sha256 and not (self.path or self.url):
-            raise ValueError("has a sha256 but neither a path nor a url; there is no file to check")
+            raise ValueError("has a sha256 but neither a path nor a url; there is no file whose hash could be checked")
         if self.format and not (self.path or self.url or self.pretrain):
             raise ValueError("has a format but neither a path nor a url; there is no file to read")
         if (self.mean is None) != (self.std is None):

@@ -112,6 +112,8 @@ def test_a_mistake_is_named_with_its_place(study: dict, says: str, tmp_path: Pat
     [
         ({"label": "A", "arch": "r", "path": "x", "timm": "y"}, "2 weight sources (path, timm)"),
         ({"label": "A", "arch": "r", "url": "https://x/y.pth"}, "url without sha256"),
+        ({"label": "A", "arch": "r", "timm": "x", "sha256": "0" * 64}, "no file whose hash could be checked"),
+        ({"label": "A", "arch": "r", "format": "moco"}, "no file to read"),
         ({"label": "A", "arch": "r", "path": "x", "sha256": "abc"}, "sha256: String should match pattern"),
         ({"label": "A", "arch": "r", "path": "x", "mean": [0.5]}, "mean and std together"),
         ({"label": "A", "arch": "r", "path": "x", "mean": [0.5, 0.5], "std": [1, 1]}, "give 1 or 3"),
