@@ -1,28 +1,20 @@
 # The study on one page: what is compared is in config/<study>.yaml, the rules lie beside the code they drive.
 #
 #   snakemake --cores 8 reports/table7.csv                                   the demo
-#   snakemake --cores 8 --config study=nih NIH_ROOT=/data/nih reports/table7.csv
+#   snakemake --cores 8 --config study=nih NIH_ROOT=/data/nih -- reports/table7.csv
 
-import os
 import shlex
 import sys
 
 from snakemake.utils import min_version
 
-from evalkit.comparisons.procedure import check_table
-from evalkit.config import load_study
 from evalkit.errors import InputError
-from evalkit.workflow import training_slots
+from evalkit.workflow import open_study, training_slots
 
 min_version("9.5")
 
-# Upper-case names after --config stand in for environment variables, for ${NAME} in the configuration.
-os.environ.update({name: str(value) for name, value in config.items() if name.isupper()})
-
 try:
-    study = load_study(config.get("study", "demo"))
-    for table in study.file.tables:
-        check_table(study, table)
+    study = open_study(config)
 except InputError as error:
     raise WorkflowError(error)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from evalkit.config import Study, load_study
+from evalkit.config.strict import nearest
 from evalkit.errors import InputError
 
 
@@ -105,8 +106,20 @@ def _check_dataset(study: Study, dataset: str) -> str:
     if entry.phantom is not None:
         return f"{entry.phantom.patients:,} phantom patients, drawn when they are needed"
     manifest = read_dataset(entry, study.dataset_root(dataset))
+    for evaluation in study.file.evaluations.values():
+        for label in (evaluation.labels or []) if evaluation.dataset == dataset else []:
+            if label not in manifest.labels:
+                raise InputError(
+                    f"an evaluation names the label {label!r}, which {dataset} does not have"
+                    + nearest(label, manifest.labels),
+                    "labels of the data set",
+                    "correct 'labels' in the study",
+                )
     patients = manifest.images["patient_id"].nunique()
-    return f"{len(manifest.images):,} images of {patients:,} patients, {len(manifest.labels)} labels"
+    return (
+        f"{len(manifest.images):,} images of {patients:,} patients, labels: {', '.join(manifest.labels)} "
+        "(tables read; image files are opened when they are packed)"
+    )
 
 
 def _check_weights(study: Study, backbone: str) -> str:

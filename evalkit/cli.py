@@ -109,14 +109,18 @@ def tables(
     Complete tables go to results/<study>/reports/, partial ones to results/<study>/reports/partial/.
     """
     from evalkit.comparisons import write_table
+    from evalkit.comparisons.rows import read_rows
     from evalkit.config import load_study
     from reports.tables import render_table
 
     loaded = load_study(study)
     for name in table or loaded.file.tables:
-        rows = write_table(loaded, name, partial=partial)
-        for path in render_table(rows):
-            print(path)
+        path = write_table(loaded, name, partial=partial)
+        statuses = read_rows(path)["status"].value_counts()
+        missing = statuses.drop(["ok", "reference"], errors="ignore")
+        print(path, *render_table(path), sep="\n")
+        for status, count in missing.items():
+            print(f"  {count} of {statuses.sum()} rows: {status}")
 
 
 if __name__ == "__main__":

@@ -171,7 +171,8 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
     data = RichTable("data set", "images", "basis", "packed", title=escape(f"{study.name}: {study.file.title}"))
     for forecast in forecast_datasets(study):
         count = "unknown" if forecast.images is None else f"{forecast.images:,}"
-        data.add_row(forecast.name, count, forecast.basis, _size(forecast.packed_bytes))
+        packed = "unknown" if forecast.images is None else _size(forecast.packed_bytes)
+        data.add_row(forecast.name, count, forecast.basis, packed)
     speeds: dict[str, tuple[float, str]] = {arch: (speed, "recorded") for arch, speed in recorded_speeds(study).items()}
     runs = RichTable("evaluation", "backbone", "jobs", "runs", "images trained", "images/s", "hours of one process")
     hours, bytes_predicted = 0.0, 0
@@ -197,9 +198,11 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
             f"{taken:.2f}",
         )
     disk = sum(forecast.packed_bytes for forecast in forecast_datasets(study)) + bytes_predicted
+    unknown = any(forecast.images is None for forecast in forecast_datasets(study))
     total = (
         f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk for "
         "pixels and predictions. Pretraining made by the workflow is not included."
+        + (" A data set of unknown size counts as empty: it is known once it has been read." if unknown else "")
     )
     return Group(data, runs, total)
 

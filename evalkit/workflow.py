@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.config.datasets import CsvEntry
-from evalkit.config.loading import Study
+from evalkit.config.loading import Study, load_study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
@@ -32,6 +32,36 @@ REPORT_ENDINGS = (".csv", ".md", ".tex", ".html")
 
 #: What the index files of a public data set are called; a change of one of them is a change of the data set.
 _INDEX_FILES = {"chexpert": ("*.csv",), "nih": ("*.csv", "*_list.txt")}
+
+
+def open_study(config: Mapping[str, Any]) -> Study:
+    """Load the study that ``--config`` chooses, and check its tables before anything is trained.
+
+    Parameters
+    ----------
+    config : mapping
+        What stands after ``--config``: ``study`` (a name or a path; the demo by default), ``retry_failed``, and names
+        in upper case, which become environment variables for the ``${NAME}`` of the configuration.
+
+    Raises
+    ------
+    InputError
+        Another key, or a study or a table that is not valid.
+    """
+    from evalkit.comparisons.procedure import check_table
+
+    unknown = sorted({name for name in config if not name.isupper()} - {"study", "retry_failed"})
+    if unknown:
+        raise InputError(
+            f"--config has {', '.join(unknown)}",
+            "study, retry_failed, or a variable's name in upper case",
+            "correct the name; targets come after --",
+        )
+    os.environ.update({name: str(value) for name, value in config.items() if name.isupper()})
+    study = load_study(config.get("study", "demo"))
+    for table in study.file.tables:
+        check_table(study, table)
+    return study
 
 
 def training_slots(study: Study) -> int:

@@ -64,8 +64,10 @@ class BackboneEntry(Strict):
             values = getattr(self, key)
             if values is not None and len(values) not in (1, 3):
                 raise ValueError(f"{key} has {len(values)} values; give 1 or 3")
-        if self.std and min(self.std) <= 0:
-            raise ValueError(f"std is {self.std}; every value must be above 0")
+        if self.std and not all(0 < value <= 1 for value in self.std):
+            raise ValueError(f"std is {self.std}; every value must be above 0 and at most 1, where 1 is white")
+        if self.mean and not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean is {self.mean}; every value must be from 0 to 1, where 1 is white (divide by 255)")
         return self
 
     @property

@@ -143,7 +143,11 @@ def load_study(name: str | os.PathLike[str]) -> Study:
     beside = source.parent / "backbones.yaml"
     catalogue_source = beside if beside.exists() else SHIPPED / "backbones.yaml"
     catalogue = _validate(BackboneFile, catalogue_source).root
-    mistakes = [
+    mistakes = []
+    if file.study != source.stem and source.with_name(f"{file.study}.yaml").exists():
+        # Most likely a copy; its results would overwrite those of its original.
+        mistakes.append(f"study is {file.study!r}, the name of {file.study}.yaml beside it; call it {source.stem!r}")
+    mistakes += [
         f"backbones names {key!r}, which {catalogue_source} does not have{nearest(key, catalogue)}"
         for key in file.backbones
         if key not in catalogue

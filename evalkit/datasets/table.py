@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from evalkit.config.datasets import CsvEntry
+from evalkit.config.strict import nearest
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy
 from evalkit.datasets.manifest import Manifest
@@ -44,6 +45,13 @@ def read_table(entry: CsvEntry, root: Path) -> Manifest:
         raise InputError(f"the table {entry.table!r} lies outside {root}", "a path below root", "move the table there")
     header = _check_header(table)
     labels = [column for column in header if column not in (*REQUIRED, *OPTIONAL)]
+    missing = [column for column in REQUIRED if column not in header]
+    if missing:
+        raise InputError(
+            f"{table} has no column {' and none called '.join(map(repr, missing))}{nearest(missing[0], header)}",
+            f"the columns {' and '.join(REQUIRED)}, separated by commas",
+            "name the columns so, or save the table with commas",
+        )
     if not labels:
         raise InputError(
             f"{table} has the columns {', '.join(header)} and no label",

@@ -118,6 +118,7 @@ def test_a_mistake_is_named_with_its_place(study: dict, says: str, tmp_path: Pat
         ({"label": "A", "arch": "r", "path": "x", "mean": [0.5]}, "mean and std together"),
         ({"label": "A", "arch": "r", "path": "x", "mean": [0.5, 0.5], "std": [1, 1]}, "give 1 or 3"),
         ({"label": "A", "arch": "r", "path": "x", "mean": [0.5], "std": [0]}, "every value must be above 0"),
+        ({"label": "A", "arch": "r", "path": "x", "mean": [123], "std": [0.2]}, "divide by 255"),
         ({"label": "A", "arch": "r", "baseline": "scrath"}, "nearest: 'scratch'"),
         ({"label": "A", "architecture": "r"}, "nearest: 'arch'"),
     ],
@@ -126,6 +127,15 @@ def test_a_mistake_in_a_backbone_is_named(entry: dict, says: str, tmp_path: Path
     with pytest.raises(InputError, match="mistake") as caught:
         load_study(write(tmp_path, STUDY, {**BACKBONES, "mine": entry}))
     assert says in str(caught.value)
+
+
+def test_a_copy_that_keeps_the_name_of_its_original_is_refused(tmp_path: Path) -> None:
+    original = write(tmp_path, STUDY)
+    copy_of_it = original.with_name("copied.yaml")
+    copy_of_it.write_text(original.read_text())
+    assert load_study(original).name == "trial"
+    with pytest.raises(InputError, match=r"study is 'trial', the name of trial.yaml beside it"):
+        load_study(copy_of_it)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
