@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from evalkit.config import Study, load_study
-from evalkit.config.strict import nearest
 from evalkit.errors import InputError
 
 
@@ -101,20 +100,15 @@ def _check_table(study: Study, table: str) -> str:
 
 def _check_dataset(study: Study, dataset: str) -> str:
     from evalkit.datasets import read_dataset
+    from evalkit.splits.making import choose_labels
 
     entry = study.dataset(dataset)
     if entry.phantom is not None:
         return f"{entry.phantom.patients:,} phantom patients, drawn when they are needed"
     manifest = read_dataset(entry, study.dataset_root(dataset))
     for evaluation in study.file.evaluations.values():
-        for label in (evaluation.labels or []) if evaluation.dataset == dataset else []:
-            if label not in manifest.labels:
-                raise InputError(
-                    f"an evaluation names the label {label!r}, which {dataset} does not have"
-                    + nearest(label, manifest.labels),
-                    "labels of the data set",
-                    "correct 'labels' in the study",
-                )
+        if evaluation.dataset == dataset:
+            choose_labels(evaluation, manifest)
     patients = manifest.images["patient_id"].nunique()
     return (
         f"{len(manifest.images):,} images of {patients:,} patients, labels: {', '.join(manifest.labels)} "
