@@ -33,7 +33,7 @@ wildcard_constraints:
     backbone="[A-Za-z0-9_.-]+",
     span=r"\d+-\d+",
     size=r"\d+",
-    table="[A-Za-z0-9_.-]+",
+    table=r"(?!crosscheck\.)[A-Za-z0-9_.-]+",
 
 
 rule all:

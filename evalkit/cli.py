@@ -75,25 +75,64 @@ def checkpoint(
 
 @app.command()
 def compare(
-    predictions: Annotated[list[Path], typer.Argument(help="Two or more files of predictions (csv or parquet).")],
-    labels: Annotated[Path, typer.Option(help="The file of labels: an id and one or more columns of 1, 0 or nothing.")],
-    id: Annotated[str, typer.Option(help="The column that joins labels and predictions.")] = "image_id",
+    predictions: Annotated[
+        list[Path], typer.Argument(help="Two or more files of predictions: csv or parquet, or COCO results (json).")
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels: an id and columns of 1, 0 or nothing, or one of classes; or COCO annotations."),
+    ] = None,
+    id: Annotated[str, typer.Option(help="The column that joins the files.")] = "image_id",
     group: Annotated[str | None, typer.Option(help="The column that says which images are one patient's.")] = None,
     reference: Annotated[str, typer.Option(help="'best', or the name of one of the models.")] = "best",
-    adjustment: Annotated[Literal["holm", "hochberg", "bonferroni", "bh", "by"], typer.Option()] = "holm",
-    out: Annotated[Path | None, typer.Option(help="Write the tidy rows to this CSV file.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="The test to use; by default the one made for what the files hold.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="auc or auprc of scores; ap, ap50 or ap75 of detections.")] = None,
+    lower_is_better: Annotated[
+        list[str] | None, typer.Option(help="A measured quantity of which less is more; may be given several times.")
+    ] = None,
+    adjustment: Annotated[
+        Literal["holm", "hochberg", "bonferroni", "bh", "by", "max_t"],
+        typer.Option(help="max_t allows for the choice of the best model (with --test bootstrap)."),
+    ] = "holm",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    engine: Annotated[
+        Literal["python", "r"], typer.Option(help="r: compute each p-value a second time in R, and compare.")
+    ] = "python",
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write to this file, by its ending: .csv (tidy rows), .json, .tex, .md; may be repeated."),
+    ] = None,
 ) -> None:
-    """Compare predictions of any origin on the same images. No training, no configuration."""
-    from evalkit.comparisons.free_form import compare_files, render_rows
-    from evalkit.comparisons.rows import write_rows
+    """Compare predictions of any origin on the same images. No training, no configuration.
 
-    rows = compare_files(
-        labels, predictions, id_column=id, group_column=group, reference=reference, adjustment=adjustment
+    What the files hold decides the test, and the output says which and why. Scores of binary labels: DeLong. Called
+    classes: McNemar and Stuart-Maxwell. Values for each image or repeat (no labels): paired t and Wilcoxon. COCO
+    annotations and detections: a bootstrap over images of the mAP.
+    """
+    import stats
+    from evalkit.comparisons.crosscheck import open_engine, require_agreement_with_r
+    from evalkit.comparisons.free_form import Options, compare_files
+    from reports.comparison import list_facts, render_terminal, write_comparison
+
+    options = Options(
+        id_column=id,
+        group_column=group,
+        reference=reference,
+        test=test,
+        metric=metric,
+        lower_is_better=lower_is_better or (),
+        adjustment=adjustment,
+        resamples=resamples,
     )
-    Console().print(render_rows(rows))
-    if out is not None:
-        write_rows(out, rows)
-        print(f"{len(rows)} rows in {out}")
+    comparison = compare_files(labels, predictions, options, engine=open_engine() if engine == "r" else stats)
+    Console().print(render_terminal(comparison.rows, list_facts(comparison)))
+    for path in out or ():
+        write_comparison(path, comparison)
+        print(f"{len(comparison.rows)} rows in {path}")
+    if comparison.check is not None:
+        print(require_agreement_with_r(comparison.check))
 
 
 @app.command()

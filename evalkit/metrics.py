@@ -25,14 +25,11 @@ class Metric:
         As printed.
     higher_is_better : bool
         Decides what is best.
-    function : callable
-        (y, score), each (n,), to float; y holds both 1 and 0, and no missing label.
     """
 
     name: str
     label: str
     higher_is_better: bool
-    function: Callable[[Floats, Floats], float]
 
 
 def average_precision(y: Floats, score: Floats) -> float:
@@ -43,10 +40,30 @@ def average_precision(y: Floats, score: Floats) -> float:
     return float(average_precision_score(y, score))
 
 
+#: Every metric a table can show, by name.
 METRICS = {
-    "auc": Metric("auc", "AUC", True, auc),
-    "auprc": Metric("auprc", "AUPRC", True, average_precision),
+    name: Metric(name, label, higher_is_better)
+    for name, label, higher_is_better in (
+        ("auc", "AUC", True),
+        ("auprc", "AUPRC", True),
+        ("accuracy", "accuracy", True),
+        ("precision", "precision", True),
+        ("recall", "recall", True),
+        ("f1", "F1", True),
+        ("ap", "AP", True),
+        ("ap50", "AP50", True),
+        ("ap75", "AP75", True),
+        ("psnr", "PSNR", True),
+        ("ssim", "SSIM", True),
+        ("rmse", "RMSE", False),
+        ("lpips", "LPIPS", False),
+        ("fid", "FID", False),
+        ("dice", "Dice", True),
+    )
 }
+
+#: Metrics of one class's scores: (y, score), each (n,), to float; y holds both 1 and 0, and no missing label.
+SCORE_METRICS: dict[str, Callable[[Floats, Floats], float]] = {"auc": auc, "auprc": average_precision}
 
 
 def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
@@ -55,6 +72,7 @@ def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
     Parameters
     ----------
     metric : Metric
+        One of `SCORE_METRICS`.
     targets : ndarray (n, classes)
         1, 0, or NaN where a case has no label and does not count for the class.
     scores : ndarray (n, classes)
@@ -70,5 +88,5 @@ def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
         labelled = ~np.isnan(targets[:, column])
         y = targets[labelled, column]
         if (y == 1).any() and (y == 0).any():
-            values[column] = metric.function(y, scores[labelled, column])
+            values[column] = SCORE_METRICS[metric.name](y, scores[labelled, column])
     return values

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.comparisons.comparing import MEAN
+from evalkit.comparisons.cells import MEAN
 from evalkit.comparisons.policies import find_best
 from evalkit.settings import parse_setting
 from reports.numbers import format_interval, format_number, format_pvalue, mark_pvalue

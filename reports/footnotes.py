@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 
 from reports.arranging import label_setting, label_target
-
-#: Where the text templates are.
-CAPTIONS = Path(__file__).parent / "captions"
+from reports.rendering import CAPTIONS
 
 _INTERVALS = {
     "bootstrap_two_way percentile": "percentiles of the two-way bootstrap",
@@ -26,6 +23,7 @@ _ADJUSTMENTS = {
     "bonferroni": "Bonferroni",
     "bh": "Benjamini-Hochberg (false discovery rate)",
     "by": "Benjamini-Yekutieli (false discovery rate)",
+    "max_t": "max-T bootstrap",
 }
 _SOURCES = {
     "path": "a local file",
@@ -112,6 +110,8 @@ def _describe_tests(primary: pd.DataFrame, settings: Mapping[str, str], context:
 
 
 def _describe_family(compared: pd.DataFrame, context: Mapping[str, Any]) -> str:
+    if context["adjustment"] == "max_t":
+        return "for all pairs of backbones of each column (other tests: Holm)"
     sizes = sorted({int(size) for size in compared["family_size"].dropna()})
     counts = _join(map(str, sizes))
     where = "of each column" if context["family"] == "cell" else "of all settings and targets together"

@@ -38,6 +38,31 @@ rule render:
         "{PYTHON} -m reports.tables {input.rows:q} > {log:q} 2>&1"
 
 
+# Every p-value of the study's tables for which R has the test, computed again there; fails where they disagree.
+rule crosscheck:
+    input:
+        [layout.report(f"{table}.csv") for table in study.file.tables],
+    output:
+        layout.report("crosscheck.csv"),
+    log:
+        layout.root / "logs/crosscheck.log",
+    params:
+        code=code_hash("evalkit.comparisons.crosscheck"),
+    shell:
+        "{PYTHON} -m evalkit.comparisons.crosscheck --study {study.source:q} > {log:q} 2>&1"
+
+
+rule publish_crosscheck:
+    input:
+        layout.report("crosscheck.csv"),
+    output:
+        "reports/crosscheck.csv",
+    params:
+        study=study.name,
+    shell:
+        "cp {input:q} {output:q}"
+
+
 # reports/ holds the chosen study's copies; a change of study changes the inputs and so refreshes them.
 rule publish:
     input:

@@ -18,21 +18,13 @@ from evalkit.errors import InputError
 from reports.arranging import arrange
 from reports.cells import write_markdown_cell, write_tex_cell
 from reports.escaping import Markup, escape_markdown, escape_tex
-from reports.footnotes import CAPTIONS, write_footnotes
+from reports.footnotes import write_footnotes
+from reports.rendering import TEX_MARKS, make_environment
 
 _FURTHER_TITLES = {
     "best": "Difference from the best backbone of each column",
     "named": "Difference from the named reference",
     "baseline": "Difference from the backbone each one derives from",
-}
-#: LaTeX is full of braces and percent signs, so its template is marked up otherwise.
-_TEX_MARKS = {
-    "block_start_string": "<%",
-    "block_end_string": "%>",
-    "variable_start_string": "<<",
-    "variable_end_string": ">>",
-    "comment_start_string": "<#",
-    "comment_end_string": "#>",
 }
 
 
@@ -65,7 +57,7 @@ def render_table(path: Path) -> list[Path]:
 
 def render_markdown(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
     """Lay rows out as Markdown: all targets, with intervals, differences and adjusted p-values."""
-    environment = _environment(finalize=escape_markdown)
+    environment = make_environment(finalize=escape_markdown)
     environment.filters["cell"] = write_markdown_cell
     return _render(environment, "table.md.j2", rows, context, blocks=arrange(rows, context))
 
@@ -75,7 +67,7 @@ def render_tex(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
 
     With settings across it holds the first target (the mean); the classes are in the other formats.
     """
-    environment = _environment(finalize=escape_tex, **_TEX_MARKS)
+    environment = make_environment(finalize=escape_tex, **TEX_MARKS)
     environment.filters["cell"] = write_tex_cell
     blocks = arrange(rows, context)
     shown = blocks[:1] if context["columns"] == "setting" else blocks
@@ -86,7 +78,7 @@ def render_tex(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
 
 def render_html(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
     """Lay rows out as one self-contained page: all targets, with intervals, differences and adjusted p-values."""
-    return _render(_environment(autoescape=True), "table.html.j2", rows, context, blocks=arrange(rows, context))
+    return _render(make_environment(autoescape=True), "table.html.j2", rows, context, blocks=arrange(rows, context))
 
 
 def main() -> None:
@@ -95,17 +87,6 @@ def main() -> None:
     parser.add_argument("rows", type=Path, help="the table's rows (csv); its facts are in the .json beside it")
     for path in render_table(parser.parse_args().rows):
         print(path)
-
-
-def _environment(**options: Any) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(CAPTIONS),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        **options,
-    )
 
 
 def _render(

@@ -2,19 +2,33 @@
 
 from stats.bootstrap import bootstrap_replicates, difference_from_replicates, paired_bootstrap, two_way_bootstrap
 from stats.delong import auc, auc_ci, delong_matrix, delong_test
+from stats.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
+from stats.marginal_homogeneity import bowker, stuart_maxwell
+from stats.mcnemar import mcnemar
 from stats.multiplicity import adjust_pvalues
 from stats.paired import ttest_corrected, ttest_paired
+from stats.simultaneous import compare_with_best
+from stats.wilcoxon import wilcoxon
 
 __all__ = [
+    "AveragePrecision",
     "adjust_pvalues",
     "auc",
     "auc_ci",
+    "average_precision",
     "bootstrap_replicates",
+    "bowker",
+    "compare_with_best",
     "delong_matrix",
     "delong_test",
     "difference_from_replicates",
+    "map_bootstrap",
+    "map_replicates",
+    "mcnemar",
     "paired_bootstrap",
+    "stuart_maxwell",
     "ttest_corrected",
     "ttest_paired",
     "two_way_bootstrap",
+    "wilcoxon",
 ]

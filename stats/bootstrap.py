@@ -30,10 +30,11 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    statistic : "auc", "auprc" or callable
-        With three arrays: (y, score) -> float, higher or lower as it likes; the two names take an exact fast path
-        and need y in {0, 1}. With one or two arrays: (*data) -> float, itself a difference (0 under the null
-        hypothesis), for example the mean of a - b. A callable says by NaN that it is not defined on a resample.
+    statistic : "auc", "auprc", "accuracy", "mean" or callable
+        With three arrays: (y, score) -> float, higher or lower as it likes; the names take an exact fast path, for
+        "auc" and "auprc" with y in {0, 1}, for "accuracy" with y and score of classes (n,). With one or two arrays:
+        (*data) -> float, itself a difference (0 under the null hypothesis); "mean" is that of one array a - b. A
+        callable says by NaN that it is not defined on a resample.
     *data : array_like
         Three arrays y, a, b: what is bootstrapped is statistic(y, a) - statistic(y, b). y, a and b are (n,), or
         (n, classes) for the unweighted mean over classes, where a row whose label is NaN does not count for that class.
@@ -60,7 +61,7 @@ def paired_bootstrap(
     ------
     ValueError
         Shapes that do not belong together, a statistic not defined on the data themselves or on fewer than two
-        replicates; for the two names a NaN score of a labelled row, or a class without a positive or a negative.
+        replicates; for "auc" and "auprc" a NaN score of a labelled row, or a class without a positive or a negative.
     """
     if method not in ("percentile", "BCa"):
         raise ValueError(f"method is {method!r}; expected 'percentile' or 'BCa'")
@@ -104,7 +105,7 @@ def two_way_bootstrap(
 
     Parameters
     ----------
-    statistic : "auc", "auprc" or callable (y, score) -> float
+    statistic : "auc", "auprc", "accuracy", "mean" or callable (y, score) -> float
         Averaged over repeats, and without weights over classes; as in `paired_bootstrap`.
     y : array_like (n,) or (n, classes)
     a, b : array_like (repeats, n) or (repeats, n, classes)

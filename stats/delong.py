@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, expit, logit, ndtri
 
 from stats.bootstrap import bootstrap_replicates, summary_of_replicates
-from stats.inputs import group_index, number_array, positive_rows, score_rows, vector
+from stats.delong_inputs import read_components, scarcity_notes, zero_variance_notes
+from stats.inputs import number_array, positive_rows, score_rows
 from stats.multiplicity import adjust_pvalues
 from stats.placements import Components, components
 from stats.results import (
@@ -26,7 +27,6 @@ from stats.results import (
 from stats.tails import normal_pvalue
 
 Floats = NDArray[np.float64]
-OMIT = "; nan_policy='omit' leaves such rows out"
 
 
 def auc(y: ArrayLike, score: ArrayLike) -> float:
@@ -94,22 +94,9 @@ def delong_test(
     """
     checked_alternative(alternative)
     checked_level(confidence_level)
-    labels = vector(y, "y")
-    scores = [vector(values, name, labels.size) for values, name in ((a, "a"), (b, "b"))]
-    notes: list[str] = []
-    if nan_policy == "omit":
-        kept = ~np.isnan(np.vstack([labels, *scores])).any(axis=0)
-        if not kept.all():
-            notes.append(f"{int((~kept).sum())} of {labels.size} rows left out: NaN in y, a or b")
-            labels, scores = labels[kept], [score[kept] for score in scores]
-            groups = None if groups is None else group_index(groups, kept.size)[0][kept]
-    elif nan_policy != "raise":
-        raise ValueError(f"nan_policy is {nan_policy!r}; expected 'raise' or 'omit'")
-
-    positive = positive_rows(labels)
-    parts = components(positive, score_rows(scores, ["a", "b"], positive.size, OMIT), groups)
+    parts, notes = read_components(y, {"a": a, "b": b}, groups, nan_policy)
     difference, se, statistic = _compare(parts, 0, 1)
-    notes += _scarcity_notes(parts) + _zero_variance_notes(difference, se, "a and b")
+    notes += zero_variance_notes(difference, se, "a and b")
     return DelongResult(
         auc_a=float(parts.auc[0]),
         auc_b=float(parts.auc[1]),
@@ -173,9 +160,9 @@ def delong_matrix(
     difference, se, statistic = compared.T
     pvalues = np.array([1.0 if s == 0 == d else normal_pvalue(z, "two-sided") for d, s, z in compared.tolist()])
     omnibus, notes = _omnibus(parts)
-    notes = _scarcity_notes(parts) + notes
+    notes = scarcity_notes(parts) + notes
     for (i, j), d, s in zip(pairs, difference.tolist(), se.tolist(), strict=True):
-        notes += _zero_variance_notes(d, s, f"{names[i]} and {names[j]}")
+        notes += zero_variance_notes(d, s, f"{names[i]} and {names[j]}")
     return DelongMatrix(
         names=names,
         auc=parts.auc,
@@ -234,7 +221,7 @@ def auc_ci(
     positive = positive_rows(y)
     rows = score_rows([score], ["score"], positive.size)
     parts = components(positive, rows, groups)
-    estimate, notes = float(parts.auc[0]), _scarcity_notes(parts)
+    estimate, notes = float(parts.auc[0]), scarcity_notes(parts)
     variance = parts.variance(parts.positive[0], parts.negative[0])
     if variance == 0:
         notes.append(f"the variance of the AUC ({estimate:.6g}) is 0: the interval has no width")
@@ -291,18 +278,3 @@ def _omnibus(parts: Components) -> tuple[Omnibus, list[str]]:
         ]
     statistic = float(np.sum(along[kept] ** 2 / values[kept]))
     return Omnibus(statistic, df, float(chdtrc(df, statistic)) if df else 1.0), []
-
-
-def _scarcity_notes(parts: Components) -> list[str]:
-    unit = "patient" if parts.n_clusters < parts.n_positive + parts.n_negative else "image"
-    return [
-        f"one {unit} with a {name} label: the variance of an AUC needs at least two"
-        for name, present in (("positive", parts.positive.shape[1]), ("negative", parts.negative.shape[1]))
-        if present == 1
-    ]
-
-
-def _zero_variance_notes(difference: float, se: float, pair: str) -> list[str]:
-    if se == 0 and difference != 0:
-        return [f"the difference between {pair} ({difference:.6g}) has a variance of 0: the statistic is infinite"]
-    return []

@@ -38,22 +38,22 @@ def refuse_nan(array: NDArray[np.float64], name: str, remedy: str = "") -> None:
     )
 
 
-def refuse_other_labels(y: NDArray[np.float64]) -> None:
+def refuse_other_labels(y: NDArray[np.float64], name: str = "y") -> None:
     """Raise where a label is neither 0 nor 1 (NaN passes here)."""
     other = ~((y == 0) | (y == 1) | np.isnan(y))
     if other.any():
         first = np.argwhere(other)[0].tolist()
         place = first[0] if y.ndim == 1 else tuple(first)
-        raise ValueError(f"y is {y[other][0]:g} at row {place}; expected 1 (positive) or 0 (negative)")
+        raise ValueError(f"{name} is {y[other][0]:g} at row {place}; expected 1 (positive) or 0 (negative)")
 
 
-def positive_rows(y: ArrayLike) -> NDArray[np.bool_]:
+def positive_rows(y: ArrayLike, name: str = "y") -> NDArray[np.bool_]:
     """Return which rows are positive; both classes must be present and no label missing."""
-    labels = vector(y, "y")
-    refuse_nan(labels, "y", "; leave out the rows without a label")
-    refuse_other_labels(labels)
+    labels = vector(y, name)
+    refuse_nan(labels, name, "; leave out the rows without a label")
+    refuse_other_labels(labels, name)
     positive = labels == 1
-    require_both_classes(int(positive.sum()), int(positive.size - positive.sum()))
+    require_both_classes(int(positive.sum()), int(positive.size - positive.sum()), name)
     return positive
 
 
@@ -76,13 +76,17 @@ def score_rows(scores: list[Any], names: list[str], n: int, remedy: str = "") ->
     return rows
 
 
-def group_index(groups: ArrayLike | None, n: int) -> tuple[NDArray[np.intp], int]:
+def group_index(groups: ArrayLike | None, n: int, name: str = "groups") -> tuple[NDArray[np.intp], int]:
     """Number the groups, in sorted order of their labels.
 
     Parameters
     ----------
     groups : array_like (n,) or None
         One label per row (strings or integers); None makes every row a group of its own.
+    n : int
+        Rows.
+    name : str
+        What messages call `groups`.
 
     Returns
     -------
@@ -94,13 +98,13 @@ def group_index(groups: ArrayLike | None, n: int) -> tuple[NDArray[np.intp], int
         return np.arange(n), n
     labels: NDArray[Any] = np.asarray(groups)
     if labels.shape != (n,):
-        raise ValueError(f"groups has shape {labels.shape}; expected ({n},), one label per row")
+        raise ValueError(f"{name} has shape {labels.shape}; expected ({n},), one label per row")
     if labels.dtype == object:
         missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
         labels = labels.astype(str)
     else:
         missing = labels != labels
     if missing.any():
-        raise ValueError(f"groups is missing at row {int(np.argmax(missing))} ({int(missing.sum())} missing in all)")
+        raise ValueError(f"{name} is missing at row {int(np.argmax(missing))} ({int(missing.sum())} missing in all)")
     names, index = np.unique(labels, return_inverse=True)
     return index.astype(np.intp), int(names.size)

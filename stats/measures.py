@@ -16,6 +16,7 @@ WHOLE_IN_FLOAT32 = 2**24
 
 Statistic = str | Callable[..., float]
 RANK_MEASURES: dict[str, type[WeightedAuc] | type[WeightedAuprc]] = {"auc": WeightedAuc, "auprc": WeightedAuprc}
+OF_ROWS = ("accuracy", "mean")
 
 
 class Measure(Protocol):
@@ -75,6 +76,29 @@ class RankMeasure:
         return values
 
 
+class MeanMeasure:
+    """Mean of one number for each row, vectorised over replicates.
+
+    Parameters
+    ----------
+    values : ndarray (repeats, n)
+    group : ndarray (n,)
+    n_groups : int
+    """
+
+    def __init__(self, values: NDArray[np.float64], group: NDArray[np.intp], n_groups: int) -> None:
+        self.n_rows, self.n_groups, self.n_repeats = group.size, n_groups, values.shape[0]
+        self._sizes = np.bincount(group, minlength=n_groups)
+        self._sums = np.array([np.bincount(group, weights=row, minlength=n_groups) for row in values])
+
+    def __call__(self, weights: Weights, repeats: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Evaluate on every column of weights."""
+        # In float64 sums of numbers of any size are as exact as a mean over rows.
+        counts = weights.astype(np.float64)
+        means = (self._sums @ counts) / (self._sizes @ counts)
+        return (np.einsum("br,rb->b", repeats, means) / self.n_repeats)[:, None]
+
+
 class RowMeasure:
     """A callable, evaluated on the resampled rows of one replicate after the other.
 
@@ -110,7 +134,9 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
 
     Parameters
     ----------
-    statistic : "auc", "auprc" or callable (y, score) -> float
+    statistic : "auc", "auprc", "accuracy", "mean" or callable (y, score) -> float
+        For "accuracy" y holds true classes (n,) and score called ones, of any type that can be compared; "mean" is
+        that of score, whatever y (n,) holds.
     y : array_like (n,) or (n, classes)
     score : array_like, the shape of y, or (repeats, *shape of y)
     groups : array_like (n,) or None
@@ -121,9 +147,10 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
         Shapes that do not belong together; for "auc" and "auprc" a label other than 0, 1 and NaN, a NaN score of a
         labelled row, a class without a positive or a negative.
     """
-    named = isinstance(statistic, str)
-    if named and statistic not in RANK_MEASURES:
-        raise ValueError(f"statistic is {statistic!r}; expected {', '.join(RANK_MEASURES)} or a callable")
+    if isinstance(statistic, str) and statistic not in (*RANK_MEASURES, *OF_ROWS):
+        names = ", ".join((*RANK_MEASURES, *OF_ROWS))
+        raise ValueError(f"statistic is {statistic!r}; expected {names} or a callable")
+    named = statistic in RANK_MEASURES
     labels: NDArray[Any] = number_array(y, "y") if named else np.asarray(y)
     scores: NDArray[Any] = number_array(score, "score") if named else np.asarray(score)
     if labels.ndim not in (1, 2) or not labels.size:
@@ -136,6 +163,12 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
             f"expected {labels.shape} or (repeats, {', '.join(map(str, labels.shape))})"
         )
     group, n_groups = group_index(groups, labels.shape[0])
+    if isinstance(statistic, str) and statistic in OF_ROWS:
+        if labels.ndim != 1:
+            raise ValueError(f"y has shape {labels.shape}; expected (n,) for {statistic!r}")
+        values = number_array(scores if statistic == "mean" else scores == labels, "score")
+        refuse_nan(values, "score (repeat, row)")
+        return MeanMeasure(values, group, n_groups)
     if named:
         refuse_other_labels(labels)
     if labels.ndim == 1:
@@ -147,13 +180,22 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
 
 def measure_of_rows(statistic: Statistic, data: list[NDArray[Any]], groups: ArrayLike | None) -> Measure:
     """Prepare statistic(*data) for resampling the rows of all arrays together."""
-    if isinstance(statistic, str):
-        raise ValueError(f"statistic {statistic!r} needs the three arrays y, a, b; got {len(data)}")
+    if isinstance(statistic, str) and statistic != "mean":
+        raise ValueError(
+            f"statistic {statistic!r} needs the three arrays y, a, b; got {len(data)}. One array has its 'mean'"
+        )
     if any(array.ndim == 0 or array.shape[0] != data[0].shape[0] for array in data):
         raise ValueError(f"data have shapes {[array.shape for array in data]}; expected one row per case in each")
     if not data[0].shape[0]:
         raise ValueError("data have no row; expected at least one")
     group, n_groups = group_index(groups, data[0].shape[0])
+    if isinstance(statistic, str):
+        if len(data) > 1 or data[0].ndim != 1:
+            shapes = [array.shape for array in data]
+            raise ValueError(f"data have shapes {shapes}; expected one array (n,) of differences for their 'mean'")
+        values = number_array(data[0], "data")
+        refuse_nan(values, "data")
+        return MeanMeasure(values[None], group, n_groups)
     return RowMeasure(lambda rows, _: [float(statistic(*(array[rows] for array in data)))], group, n_groups, 1)
 
 

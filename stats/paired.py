@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stats.inputs import group_index, vector
+from stats.pairs import paired_values, subtraction_rounding
 from stats.results import TTestResult, announce, checked_alternative
 from stats.tails import t_pvalue
 
@@ -44,11 +44,7 @@ def ttest_paired(
     ValueError
         No pair, lengths that differ, a value that is NaN or infinite.
     """
-    first, second = _pairs(x, y)
-    if groups is not None:
-        index, count = group_index(groups, first.size)
-        size = np.bincount(index, minlength=count)
-        first, second = (np.bincount(index, weights=v, minlength=count) / size for v in (first, second))
+    first, second = paired_values(x, y, groups)
     return _ttest(first, second, checked_alternative(alternative), popmean, variance_factor=1 / first.size)
 
 
@@ -71,25 +67,10 @@ def ttest_corrected(x: ArrayLike, y: ArrayLike, *, n_train: float, n_test: float
     TTestResult
         df = J - 1; edge answers as `ttest_paired`.
     """
-    first, second = _pairs(x, y)
+    first, second = paired_values(x, y)
     if not (n_train > 0 and n_test > 0):
         raise ValueError(f"n_train is {n_train!r} and n_test is {n_test!r}; expected the sizes of both sets, above 0")
     return _ttest(first, second, "two-sided", 0.0, variance_factor=1 / first.size + n_test / n_train)
-
-
-def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    first = vector(x, "x")
-    second = vector(y, "y", first.size)
-    if not first.size:
-        raise ValueError("x and y are empty; expected at least one pair")
-    for name, values in (("x", first), ("y", second)):
-        broken = ~np.isfinite(values)
-        if broken.any():
-            row = int(np.argmax(broken))
-            raise ValueError(
-                f"{name} is {values[row]} at row {row} ({int(broken.sum())} in all); expected finite numbers"
-            )
-    return first, second
 
 
 def _ttest(
@@ -98,8 +79,7 @@ def _ttest(
     n = x.size
     differences = x - y
     mean = float(differences.mean())
-    # The subtraction of two doubles is off by this much at most; a spread within it is no spread.
-    rounding = 4 * np.finfo(float).eps * float(max(np.abs(x).max(), np.abs(y).max()))
+    rounding = float(subtraction_rounding(x, y).max())  # a spread within it is no spread
     constant = float(np.ptp(differences)) <= rounding
 
     notes = [] if n > 1 else ["one pair: a t test needs at least two"]

@@ -1,15 +1,20 @@
-"""What is compared: one test set, and for each backbone its scores on it."""
+"""What is compared: one test set, and for each backbone what its runs gave on it."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Outcome = TypeVar("Outcome")
+
+#: The target that is the unweighted mean over the declared classes, and the one that is all cases together.
+MEAN, ALL = "mean", "all"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,7 @@ class TestSet:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class Cell(Generic[Outcome]):
     """One backbone in one setting.
 
     Attributes
@@ -72,8 +77,9 @@ class Cell:
         How many runs the study asks for.
     repeats : tuple of int
         The runs that are there, in order.
-    scores : ndarray (repeats, n, classes)
-        Probabilities; the rows are those of the test set.
+    outcomes : tuple
+        What each of them gave on the test set, of the kind that the setting's estimates take: scores (n, classes),
+        called classes (n,), values (n,), or detections.
     missing : str
         Where no run is there, why, as a status: ``failed: diverged``, ``unavailable: weights``, ``out of date``,
         ``not run``.
@@ -83,7 +89,7 @@ class Cell:
     label: str
     expected: int
     repeats: tuple[int, ...]
-    scores: Floats
+    outcomes: tuple[Outcome, ...]
     missing: str = ""
 
     @property
@@ -94,9 +100,9 @@ class Cell:
         complete = len(self.repeats) == self.expected
         return "ok" if complete else f"{len(self.repeats)}/{self.expected} repeats"
 
-    def keep(self, repeats: Sequence[int]) -> Cell:
+    def keep(self, repeats: Sequence[int]) -> Cell[Outcome]:
         """The same cell with only some of its runs."""
         if tuple(repeats) == self.repeats:
             return self
-        rows = [self.repeats.index(repeat) for repeat in repeats]
-        return dataclasses.replace(self, repeats=tuple(repeats), scores=self.scores[rows])
+        kept = tuple(self.outcomes[self.repeats.index(repeat)] for repeat in repeats)
+        return dataclasses.replace(self, repeats=tuple(repeats), outcomes=kept)

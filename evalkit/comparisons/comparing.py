@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalkit.comparisons.cells import Cell, TestSet
-from evalkit.comparisons.estimates import Difference, Estimates
+from evalkit.comparisons.cells import Cell
+from evalkit.comparisons.estimation.base import Difference, Estimates
 from evalkit.comparisons.policies import choose_reference, find_best
 from evalkit.comparisons.procedure import Procedure
 from evalkit.comparisons.rows import Row
-
-#: The target that is the unweighted mean over the declared classes.
-MEAN = "mean"
+from evalkit.comparisons.simultaneous import compare_column_with_best
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,20 @@ class ComparedRow:
 
 
 def compare_setting(
-    place: Place,
-    test_set: TestSet,
-    cells: Sequence[Cell],
-    targets: Sequence[str],
-    procedure: Procedure,
-    *,
-    runs: int,
+    place: Place, estimates: Estimates, cells: Sequence[Cell], targets: Sequence[str], procedure: Procedure
 ) -> list[ComparedRow]:
     """Compare the backbones of one setting.
 
     Parameters
     ----------
     place : Place
-    test_set : TestSet
+    estimates : Estimates
+        Of the kind that the cells' outcomes are.
     cells : sequence of Cell
         In the study's order.
     targets : sequence of str
-        Classes and `MEAN`, in the order of the rows.
+        In the order of the rows.
     procedure : Procedure
-    runs : int
-        Runs the study asks for in each cell.
 
     Returns
     -------
@@ -63,12 +54,9 @@ def compare_setting(
         For each backbone and target exactly one row with role primary: under the first policy, either the
         backbone's own row as reference or its comparison with the reference.
     """
-    estimates = Estimates(test_set, procedure, runs)
     compared: list[ComparedRow] = []
     for target in targets:
-        column = None if target == MEAN else test_set.classes.index(target)
-        primary = procedure.primary_test(test_set, column, runs)
-        compared += _Column(place, target, column, cells, procedure, estimates, primary).rows()
+        compared += _Column(place, target, cells, procedure, estimates).rows()
     return compared
 
 
@@ -76,27 +64,18 @@ class _Column:
     """One target of one setting: the numbers that a reference is chosen among."""
 
     def __init__(
-        self,
-        place: Place,
-        target: str,
-        column: int | None,
-        cells: Sequence[Cell],
-        procedure: Procedure,
-        estimates: Estimates,
-        primary: str,
+        self, place: Place, target: str, cells: Sequence[Cell], procedure: Procedure, estimates: Estimates
     ) -> None:
-        self._place, self._target, self._column, self._procedure = place, target, column, procedure
-        self._tests = [primary] + [test for test in [procedure.paper] if test and test != primary]
-        self._compare = estimates.compare
-        self._unit = estimates.unit
-        self._undefined = estimates.why_undefined(column)
+        self._place, self._target, self._procedure, self._of = place, target, procedure, estimates
         self._cells = {cell.backbone: cell for cell in cells}
-        self._estimates = {cell.backbone: estimates.estimate(cell, column) for cell in cells}
+        self._estimates = {cell.backbone: estimates.estimate(cell, target) for cell in cells}
+        values = {key: estimate.value for key, estimate in self._estimates.items()}
         self._best = find_best(
-            {key: estimate.value for key, estimate in self._estimates.items()},
+            values,
             higher_is_better=procedure.metric.higher_is_better,
             complete=[cell.backbone for cell in cells if cell.status == "ok"],
         )
+        self._against_best = compare_column_with_best(estimates, cells, target, values, procedure)
 
     def rows(self) -> Iterator[ComparedRow]:
         """Every backbone's rows, policy by policy."""
@@ -115,7 +94,8 @@ class _Column:
             status = "reference" if row.status == "ok" else row.status
             yield ComparedRow(replace(row, role=leading, status=status))
             return
-        for test, role in zip(self._tests, (leading, "paper"), strict=False):
+        tests = [(self._of.primary_test(self._target), leading), *self._of.further_tests(self._target)]
+        for test, role in tests:
             difference = self._difference(cell, reference, policy, test)
             compared = replace(
                 row,
@@ -129,18 +109,20 @@ class _Column:
                 p_value=difference.p_value,
                 status=difference.status,
             )
+            if self._against_best is not None:
+                compared = self._against_best.adjust(compared)
             yield ComparedRow(compared, difference.notes)
 
     def _difference(self, cell: Cell, reference: str | None, policy: str, test: str) -> Difference:
         own = self._estimates[cell.backbone].status
-        if not cell.repeats or self._undefined:
+        if not cell.repeats or self._of.why_undefined(self._target):
             return Difference(status=own)
         if reference is None:
             return Difference(status=f"undefined: no {policy}")
         other = self._cells[reference]
         if not other.repeats:
             return Difference(status=f"undefined: reference {other.missing}")
-        return self._compare(cell, other, self._column, test)
+        return self._of.compare(cell, other, self._target, test)
 
     def _base_row(self, cell: Cell, policy: str, reference: str) -> Row:
         estimate = self._estimates[cell.backbone]
@@ -152,7 +134,7 @@ class _Column:
             subgroup="all",
             metric=self._procedure.metric.name,
             higher_is_better=self._procedure.metric.higher_is_better,
-            unit=self._unit,
+            unit=self._of.unit,
             n=estimate.n,
             n_clusters=estimate.n_clusters,
             estimate=estimate.value,

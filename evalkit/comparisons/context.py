@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evalkit.comparisons.cells import TestSet
 from evalkit.comparisons.comparing import ComparedRow
 from evalkit.comparisons.draws import describe_draws
-from evalkit.comparisons.procedure import make_procedure, shown_backbones, shown_settings
+from evalkit.comparisons.gathering import Gathered
+from evalkit.comparisons.procedure import shown_backbones
 from evalkit.comparisons.runs import FoundRun
 from evalkit.config.loading import Study
 from evalkit.plan import count_repeats
@@ -28,35 +28,15 @@ TESTS = {
 _DERIVED_FROM = {"rsna": "nih", "siim-acr": "nih"}
 
 
-def describe_table(
-    study: Study,
-    name: str,
-    *,
-    compared: Sequence[ComparedRow],
-    found: Sequence[FoundRun],
-    manifest: Mapping[str, Any],
-    splits: Mapping[str, Any],
-    test_set: TestSet,
-    n_images: int,
-) -> dict[str, Any]:
+def describe_table(gathered: Gathered, compared: Sequence[ComparedRow]) -> dict[str, Any]:
     """Collect what the renderings of a table need beside its rows.
 
     Parameters
     ----------
-    study : Study
-    name : str
-        The table.
+    gathered : Gathered
+        What the table was computed from.
     compared : sequence of ComparedRow
         Its rows, and what is to be known of single tests.
-    found : sequence of FoundRun
-        Its runs.
-    manifest : mapping
-        The report of reading the data set.
-    splits : mapping
-        The report of dividing it.
-    test_set : TestSet
-    n_images : int
-        Test images.
 
     Returns
     -------
@@ -64,11 +44,11 @@ def describe_table(
         Plain values, ready for JSON. No time and no place of this machine is among them, so that the same runs give
         the same file.
     """
+    study, name, test_set = gathered.study, gathered.name, gathered.test_set
     table = study.table(name)
     evaluation = study.evaluation(table.evaluation)
     dataset = study.dataset(evaluation.dataset)
-    procedure = make_procedure(study, name)
-    settings = shown_settings(study, name)
+    metric = gathered.procedure.metric
     return {
         "table": name,
         "title": table.title,
@@ -78,9 +58,9 @@ def describe_table(
         "dataset": evaluation.dataset,
         "drawn": dataset.phantom is not None,
         "metric": {
-            "name": procedure.metric.name,
-            "label": procedure.metric.label,
-            "higher_is_better": procedure.metric.higher_is_better,
+            "name": metric.name,
+            "label": metric.label,
+            "higher_is_better": metric.higher_is_better,
         },
         "columns": table.columns,
         "decimals": table.decimals,
@@ -92,7 +72,7 @@ def describe_table(
         "family": table.family,
         "tests": {test: TESTS[test] for test in dict.fromkeys(each.row.test for each in compared if each.row.test)},
         "test_set": {
-            "images": n_images,
+            "images": gathered.n_images,
             "patients": test_set.n_patients,
             "unit": test_set.unit,
             "cases": len(test_set.targets),
@@ -100,13 +80,13 @@ def describe_table(
                 label: int((test_set.targets[:, column] == 1).sum()) for column, label in enumerate(test_set.classes)
             },
         },
-        "runs": {setting: count_repeats(evaluation, setting) for setting in settings},
+        "runs": {setting: count_repeats(evaluation, setting) for setting in gathered.cells},
         "backbones": [_describe_backbone(study, backbone) for backbone in shown_backbones(study, name)],
-        "data": [text for text in (_describe_data(manifest.get("report", {})), dataset.note) if text],
-        "draws": describe_draws(splits),
-        "caveats": [*_overlaps(study, name), *_failures(found), *_notes(compared)],
+        "data": [text for text in (_describe_data(gathered.manifest.get("report", {})), dataset.note) if text],
+        "draws": describe_draws(gathered.splits),
+        "caveats": [*_overlaps(study, name), *_failures(gathered.found), *_notes(compared)],
         "notes": list(study.file.notes),
-        "versions": _versions(found),
+        "versions": _versions(gathered.found),
     }
 
 

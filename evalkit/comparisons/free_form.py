@@ -2,154 +2,354 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
-from rich.text import Text
 
-from evalkit.comparisons.comparing import MEAN, Place, compare_setting
+import stats
+from evalkit.comparisons.cells import ALL, MEAN, Cell
+from evalkit.comparisons.comparing import ComparedRow, Place, compare_setting
+from evalkit.comparisons.crosscheck import check_adjustments, check_tests
+from evalkit.comparisons.estimation.base import Estimates
+from evalkit.comparisons.estimation.classes import ClassEstimates
+from evalkit.comparisons.estimation.detections import DetectionEstimates
+from evalkit.comparisons.estimation.scores import ScoreEstimates
+from evalkit.comparisons.estimation.values import ValueEstimates
 from evalkit.comparisons.families import adjust_families
-from evalkit.comparisons.policies import find_best
-from evalkit.comparisons.procedure import Procedure
+from evalkit.comparisons.files.classes import find_class_column, join_classes
+from evalkit.comparisons.files.detections import join_detections
+from evalkit.comparisons.files.reading import Columns, read_table
+from evalkit.comparisons.files.scores import join_scores
+from evalkit.comparisons.files.values import join_values
+from evalkit.comparisons.procedure import BOOTSTRAPS, Procedure
 from evalkit.comparisons.rows import to_frame
-from evalkit.comparisons.score_files import join_files
+from evalkit.comparisons.simultaneous import MAX_T
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
-from evalkit.metrics import METRICS
+from evalkit.metrics import METRICS, Metric
 from evalkit.seeds import seed_from
 
 BEST = "best"
 
 
-def compare_files(
-    labels_path: Path,
-    prediction_paths: Sequence[Path],
-    *,
-    id_column: str = "image_id",
-    group_column: str | None = None,
-    reference: str = BEST,
-    adjustment: str = "holm",
-    confidence_level: float = 0.95,
-) -> pd.DataFrame:
-    """Compare the AUCs of two or more models.
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose.
 
-    Each class is tested by DeLong's test (its clustered form where groups repeat), the mean over several classes by
-    bootstrap over groups; p-values are adjusted for the comparisons of one class.
+    Attributes
+    ----------
+    id_column : str
+        What joins the files.
+    group_column : str or None
+        The column that says which cases are one patient's.
+    reference : str
+        ``best``, for each class or quantity, or the name of a model: its file's stem or, where stems are alike, the
+        folders that differ.
+    test : str or None
+        The test that conclusions use; by default the one made for what the files hold.
+    metric : str or None
+        For scores auc or auprc, for detections ap, ap50 or ap75.
+    lower_is_better : sequence of str
+        Measured quantities of which less is more; those of `METRICS` are known.
+    adjustment : str
+        As `stats.adjust_pvalues` names it, or max_t, which allows for the choice of the best.
+    confidence_level : float
+    resamples : int
+        Bootstrap replicates, and permutations where a test draws them.
+    """
+
+    id_column: str = "image_id"
+    group_column: str | None = None
+    reference: str = BEST
+    test: str | None = None
+    metric: str | None = None
+    lower_is_better: Sequence[str] = ()
+    adjustment: str = "holm"
+    confidence_level: float = 0.95
+    resamples: int = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What came of it.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Tidy rows.
+    reasons : list of str
+        Which test was taken and why.
+    notes : list of str
+        What to know of the files and of single tests.
+    check : DataFrame or None
+        The p-values beside R's, where they were asked for.
+    """
+
+    rows: pd.DataFrame
+    reasons: list[str]
+    notes: list[str]
+    check: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of predictions: what its numbers may be, which tests it has, and why the first is taken."""
+
+    name: str
+    metrics: tuple[str, ...]
+    tests: tuple[str, ...]
+    secondary: tuple[str, ...]
+    why: str
+
+
+_KINDS = {
+    "scores": _Kind(
+        "scores of binary labels",
+        ("auc", "auprc"),
+        ("delong", "bootstrap"),
+        (),
+        "DeLong's test is made for AUCs on the same cases (a mean over classes is compared by bootstrap)",
+    ),
+    "classes": _Kind(
+        "called classes",
+        ("accuracy",),
+        ("mcnemar_exact", "stuart_maxwell", "bootstrap"),
+        ("stuart_maxwell",),
+        "McNemar's test compares what each model got right; Stuart-Maxwell's beside it asks whether the models call "
+        "the classes equally often, which is another question",
+    ),
+    "values": _Kind(
+        "one value for each case",
+        (),
+        ("ttest_paired", "wilcoxon", "bootstrap"),
+        ("wilcoxon",),
+        "The paired t-test compares means of paired values; Wilcoxon's beside it does not need them to be normal, and "
+        "its difference is the Hodges-Lehmann estimate",
+    ),
+    "detections": _Kind(
+        "COCO detections",
+        ("ap", "ap50", "ap75"),
+        ("map_bootstrap",),
+        (),
+        "An average precision has no closed variance, so images (or patients) are resampled",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Files that were recognised and joined: the cells of each metric, and how to estimate with them."""
+
+    kind: _Kind
+    evidence: str
+    cells: Mapping[str, Sequence[Cell[Any]]]
+    targets: Sequence[str]
+    estimates: Callable[[Procedure, Any], Estimates[Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def compare_files(
+    labels_path: Path | None, prediction_paths: Sequence[Path], options: Options, *, engine: Any = stats
+) -> Comparison:
+    """Compare two or more models on the same cases.
+
+    What the files hold decides the test. Probabilities of binary labels: DeLong's test for each class (its clustered
+    form where groups repeat) and a bootstrap over groups for the mean over classes. Called classes: McNemar's test
+    and Stuart-Maxwell's. Values for each case or repeat, without labels: paired t-test and Wilcoxon's. COCO files: a
+    bootstrap over images of the difference in average precision.
 
     Parameters
     ----------
-    labels_path : path-like
-        csv or parquet: the id and one or more columns of 1, 0 or nothing.
-    prediction_paths : sequence of path-like
-        csv or parquet: the same ids and scores in columns of the same names; with one class any names will do. Our
-        own ``predictions.parquet`` serves as either.
-    id_column : str
-        What joins the files.
-    group_column : str, optional
-        The column of the labels that says which cases are one patient's.
-    reference : str
-        ``best``, for each class, or the name of a model: its file's stem or, where stems are alike, the folders that
-        differ.
-    adjustment : str
-        As `stats.adjust_pvalues` names it.
-    confidence_level : float
-
-    Returns
-    -------
-    DataFrame
-        Tidy rows; ``attrs["notes"]`` lists what to know of them.
+    labels_path : pathlib.Path or None
+        csv or parquet: the id and one or more columns of labels; or the ground truth of a COCO data set (json).
+    prediction_paths : sequence of pathlib.Path
+        csv or parquet with the same ids, or COCO results (json). Our own ``predictions.parquet`` serves as either.
+    options : Options
+    engine : module
+        `stats`, or `stats.r_reference`, whose p-values are then set beside ours.
 
     Raises
     ------
     InputError
-        Fewer than two models, an unknown reference, or files that cannot be joined.
+        Fewer than two models, an unknown reference, a test or metric that the files cannot have, or files that cannot
+        be joined.
     """
     paths = [Path(path) for path in prediction_paths]
     if len(paths) < 2:
         raise InputError(f"{len(paths)} file of predictions", "two or more", "name the files of the models to compare")
-    joined = join_files(Path(labels_path), paths, id_column=id_column, group_column=group_column)
-    names = [cell.backbone for cell in joined.cells]
-    if reference != BEST and reference not in names:
+    joined = _join(None if labels_path is None else Path(labels_path), paths, options)
+    names = [cell.backbone for cell in next(iter(joined.cells.values()))]
+    if options.reference != BEST and options.reference not in names:
         raise InputError(
-            f"there is no model {reference!r}{nearest(reference, names)}",
+            f"there is no model {options.reference!r}{nearest(options.reference, names)}",
             f"{BEST!r} or the name of one of the files",
             "correct --reference",
         )
-    procedure = Procedure(
-        metric=METRICS["auc"],
-        primary="delong",
-        policies=(BEST,) if reference == BEST else ("named",),
-        reference=None if reference == BEST else reference,
-        adjustment=adjustment,
-        confidence_level=confidence_level,
+    dataset = (labels_path or paths[0].parent.resolve()).stem
+    compared: list[ComparedRow] = []
+    checks: list[pd.DataFrame] = []
+    for metric, cells in joined.cells.items():
+        procedure = _make_procedure(joined.kind, metric, options)
+        place = Place(table="compare", study="", dataset=dataset, evaluation="", setting="")
+        estimates = joined.estimates(procedure, stats)
+        made = _adjusted(compare_setting(place, estimates, cells, joined.targets, procedure), options.adjustment)
+        compared += made
+        if engine is not stats:
+            rows = to_frame(each.row for each in made)
+            checks.append(check_tests(rows, estimates, joined.estimates(procedure, engine), cells, engine))
+            checks.append(check_adjustments(rows, engine.adjust_pvalues))
+    several = len({each.row.target for each in compared}) > 1 or len(joined.cells) > 1
+    told: dict[str, None] = {}
+    for each in compared:
+        of = each.row.target if each.row.target != ALL else each.row.metric
+        told |= dict.fromkeys(f"{of}: {note}" if several else note for note in each.notes)
+    return Comparison(
+        to_frame(each.row for each in compared),
+        _reasons(joined, options),
+        [*joined.notes, *told],
+        pd.concat(checks, ignore_index=True) if checks else None,
+    )
+
+
+def _join(labels_path: Path | None, paths: Sequence[Path], options: Options) -> _Joined:
+    columns = Columns(options.id_column, options.group_column)
+    if any(path.suffix == ".json" for path in (*paths, *([labels_path] if labels_path else []))):
+        return _join_detections(labels_path, paths, options)
+    files = [(path, read_table(path, options.id_column)) for path in paths]
+    if labels_path is None:
+        values = join_values(files, columns)
+        return _Joined(
+            _KINDS["values"],
+            f"the files hold numbers ({', '.join(values.cells)}) for each {values.cases.unit} and no labels are given",
+            values.cells,
+            (ALL,),
+            lambda procedure, engine: ValueEstimates(values.cases, procedure, engine),
+            [*values.notes, *_caution(values.cases.unit)],
+        )
+    labels = read_table(labels_path, options.id_column)
+    as_scores = options.test == "delong" or options.metric in _KINDS["scores"].metrics
+    column = find_class_column(labels, files[0][1], columns, as_scores=as_scores)
+    if column is not None:
+        classes = join_classes(labels_path, labels, files, column, columns)
+        return _Joined(
+            _KINDS["classes"],
+            f"{column} holds classes ({', '.join(classes.cases.classes)}) and so do the predictions",
+            {"accuracy": classes.cells},
+            (ALL,),
+            lambda procedure, engine: ClassEstimates(classes.cases, procedure, engine),
+            classes.notes,
+        )
+    scores = join_scores(labels_path, labels, files, columns)
+    metric = _choose_metric(_KINDS["scores"], options)
+    named = scores.test_set.classes
+    return _Joined(
+        _KINDS["scores"],
+        f"the labels ({', '.join(named)}) are 1 and 0 and the predictions are scores",
+        {metric: scores.cells},
+        named if len(named) == 1 else (MEAN, *named),
+        lambda procedure, engine: ScoreEstimates(scores.test_set, procedure, 1, engine),
+        scores.notes,
+    )
+
+
+def _join_detections(labels_path: Path | None, paths: Sequence[Path], options: Options) -> _Joined:
+    if labels_path is None:
+        raise InputError(
+            f"{paths[0]} is a file of detections, and no annotations are given",
+            "the ground truth in COCO's format (images, annotations, categories)",
+            "name it with --labels",
+        )
+    found = join_detections(labels_path, paths, group_key=options.group_column)
+    metric = _choose_metric(_KINDS["detections"], options)
+    classes = found.cases.classes
+    return _Joined(
+        _KINDS["detections"],
+        "the files are COCO's annotations and detections",
+        {metric: found.cells},
+        classes if len(classes) == 1 else (MEAN, *classes),
+        lambda procedure, _: DetectionEstimates(found.cases, procedure),
+        found.notes,
+    )
+
+
+def _choose_metric(kind: _Kind, options: Options) -> str:
+    metric = options.metric or kind.metrics[0]
+    if metric not in kind.metrics:
+        raise InputError(
+            f"--metric is {metric}, and the files hold {kind.name}",
+            f"one of {', '.join(kind.metrics)}",
+            "choose one of these, or give files of the other kind",
+        )
+    return metric
+
+
+def _make_procedure(kind: _Kind, metric: str, options: Options) -> Procedure:
+    if kind.metrics and options.metric:
+        _choose_metric(kind, options)
+    default = "bootstrap" if metric == "auprc" else kind.tests[0]
+    test = options.test or default
+    if test not in kind.tests:
+        raise InputError(
+            f"--test is {test}, and the files hold {kind.name}",
+            f"one of {', '.join(kind.tests)}",
+            "choose one of these, or give files of the other kind",
+        )
+    if test == "delong" and metric != "auc":
+        raise InputError("--test is delong and --metric is " + metric, "auc", "take --test bootstrap")
+    if options.adjustment == MAX_T and (test not in BOOTSTRAPS or options.reference != BEST):
+        raise InputError(
+            f"--adjustment is max_t, the test is {test} and the reference {options.reference}",
+            "a bootstrap, of whose replicates max_t is made, and the best model as the reference",
+            "add --test bootstrap and leave --reference out, or choose another adjustment",
+        )
+    known = METRICS.get(metric.lower(), Metric(metric, metric, True))
+    higher = known.higher_is_better and metric not in options.lower_is_better
+    return Procedure(
+        metric=Metric(metric if metric.lower() != known.name else known.name, known.label, higher),
+        primary=test,
+        secondary=kind.secondary if options.test is None else (),
+        policies=(BEST,) if options.reference == BEST else ("named",),
+        reference=None if options.reference == BEST else options.reference,
+        adjustment=options.adjustment,
+        resamples=options.resamples,
+        confidence_level=options.confidence_level,
         seed=seed_from(purpose="bootstrap", table="compare"),
     )
-    classes = joined.test_set.classes
-    compared = compare_setting(
-        Place(table="compare", study="", dataset=Path(labels_path).stem, evaluation="", setting=""),
-        joined.test_set,
-        joined.cells,
-        classes if len(classes) == 1 else (MEAN, *classes),
-        procedure,
-        runs=1,
-    )
+
+
+def _adjusted(compared: Sequence[ComparedRow], adjustment: str) -> list[ComparedRow]:
     rows = adjust_families([each.row for each in compared], adjustment=adjustment, family="cell")
-    frame = to_frame(rows)
-    told = {f"{each.row.target}: {note}": None for each in compared for note in each.notes}
-    frame.attrs["notes"] = [*joined.notes, *told]
-    return frame
+    return [ComparedRow(row, each.notes) for row, each in zip(rows, compared, strict=True)]
 
 
-def render_rows(frame: pd.DataFrame) -> Table:
-    """Lay the rows of `compare_files` out for a terminal of 80 columns; the best of each class is bold."""
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 1), header_style="bold", caption=_caption(frame), caption_justify="left"
-    )
-    table.add_column("class, model", overflow="fold")
-    for heading in ("AUC", "difference"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("p", "adjusted"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for target, rows in frame.groupby("target", sort=False):
-        best = find_best(dict(zip(rows["backbone"], rows["estimate"], strict=True)), higher_is_better=True)
-        tests = ", ".join(test for test in rows["test"].unique() if test)
-        table.add_row(Text(str(target), style="underline"), "", Text(tests, style="dim"))
-        for row in rows.itertuples(index=False):
-            compared = _with_interval(row.difference, row.difference_ci_low, row.difference_ci_high)
-            shown = {"ok": compared, "reference": "reference"}.get(str(row.status), str(row.status))
-            style = "bold" if row.backbone == best else ""
-            table.add_row(
-                Text(f" {row.label}", style=style),
-                Text(_with_interval(row.estimate, row.ci_low, row.ci_high), style=style),
-                Text(shown),
-                Text(_pvalue(row.p_value)),
-                Text(_pvalue(row.p_adjusted)),
-            )
-    return table
+def _reasons(joined: _Joined, options: Options) -> list[str]:
+    """Say which test was taken and why, and what else could be."""
+    kind = joined.kind
+    test = options.test or ("bootstrap" if options.metric == "auprc" else kind.tests[0])
+    if options.test:
+        why = f"as asked for; {joined.evidence}"
+    elif test != kind.tests[0]:
+        why = f"{joined.evidence}; DeLong's test is made for the AUC only"
+    else:
+        why = f"{joined.evidence}. {kind.why}"
+    others = [other for other in kind.tests if other != test]
+    reasons = [f"Test: {test}, because {why}." if not options.test else f"Test: {test}, {why}."]
+    if others:
+        reasons.append(f"Other tests for such files: {', '.join(f'--test {other}' for other in others)}.")
+    unknown = [name for name in joined.cells if not kind.metrics and name.lower() not in METRICS]
+    assumed = [name for name in unknown if name not in options.lower_is_better]
+    if assumed:
+        reasons.append(f"{', '.join(assumed)}: taken as better when higher; --lower-is-better NAME says otherwise.")
+    return reasons
 
 
-def _caption(frame: pd.DataFrame) -> Text:
-    cases = f"{int(frame['n'].max()):,} cases, {int(frame['n_clusters'].max()):,} groups"
-    adjustments = [name for name in frame["adjustment"].unique() if name]
-    facts = [f"{cases}; adjusted within each class: {', '.join(adjustments) or 'nothing to adjust'}"]
-    if (frame["policy"] == BEST).any():
-        facts.append("the reference is the best model, chosen on the same cases, which the p-values do not allow for")
-    return Text("\n".join([*facts, *frame.attrs.get("notes", [])]))
-
-
-def _with_interval(value: Any, low: Any, high: Any) -> str:
-    if math.isnan(value):
-        return ""
-    # Adding 0 takes the sign off a rounded zero.
-    value, low, high = (round(each, 3) + 0.0 for each in (value, low, high))
-    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _pvalue(p: float) -> str:
-    if math.isnan(p):
-        return ""
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+def _caution(unit: str) -> list[str]:
+    if unit != "repeat":
+        return []
+    return [
+        "the values are repeats: if all were tested on the same cases, these tests see only how much training varies "
+        "and reject too often; compare the predictions themselves instead"
+    ]

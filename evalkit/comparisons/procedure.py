@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalkit.comparisons.cells import TestSet
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.metrics import METRICS, Metric
@@ -14,6 +13,8 @@ from evalkit.seeds import seed_from
 
 #: Tests that compare two fixed networks: they say nothing about other draws or other training seeds.
 FIXED_NETWORKS = ("delong", "bootstrap")
+#: Tests that have replicates.
+BOOTSTRAPS = ("bootstrap", "bootstrap_two_way", "map_bootstrap")
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,11 @@ class Procedure:
     ----------
     metric : Metric
     primary : str
-        The test that conclusions use, as configured: delong, bootstrap, bootstrap_two_way or ttest_paired.
+        The test that conclusions use, as configured; estimates take its clustered form where patients repeat.
     paper : str or None
         The test a publication used.
+    secondary : tuple of str
+        Further tests to show.
     policies : tuple of str
         How references are chosen: best, named, baseline. The first is decisive.
     reference : str or None
@@ -34,7 +37,7 @@ class Procedure:
     baselines : mapping of str to str
         The backbone that each one derives from, where both are compared.
     adjustment : str
-        As `stats.adjust_pvalues` names it.
+        As `stats.adjust_pvalues` names it, or max_t: see `evalkit.comparisons.simultaneous`.
     family : str
         ``cell`` or ``table``: over which p-values the adjustment is made.
     resamples : int
@@ -48,6 +51,7 @@ class Procedure:
     primary: str
     policies: tuple[str, ...]
     paper: str | None = None
+    secondary: tuple[str, ...] = ()
     reference: str | None = None
     baselines: Mapping[str, str] = field(default_factory=dict)
     adjustment: str = "holm"
@@ -56,23 +60,11 @@ class Procedure:
     confidence_level: float = 0.95
     seed: int = 0
 
-    def primary_test(self, test_set: TestSet, column: int | None, runs: int) -> str:
-        """The test whose rows are primary for one target of a setting.
-
-        DeLong's test is made for one class, so the mean over classes is compared by patient bootstrap; where patients
-        have several cases its clustered form is used. A cell of one run has no repeats to resample or to pair.
-
-        Parameters
-        ----------
-        test_set : TestSet
-        column : int or None
-            The class, or ``None`` for the mean over classes.
-        runs : int
-            Runs the study asks for in each cell of the setting.
-        """
-        if self.primary == "delong" and column is not None:
-            return "delong_clustered" if test_set.patients_repeat(column) else "delong"
-        return self.primary if runs > 1 and self.primary not in FIXED_NETWORKS else "bootstrap"
+    def further_tests(self, primary: str) -> list[tuple[str, str]]:
+        """The tests shown beside the primary one, each with its role: paper or secondary."""
+        asked = [(self.paper, "paper")] if self.paper else []
+        asked += [(test, "secondary") for test in self.secondary]
+        return [(test, role) for test, role in asked if test != primary]
 
 
 def make_procedure(study: Study, name: str) -> Procedure:
@@ -118,7 +110,8 @@ def check_table(study: Study, name: str) -> None:
     ------
     InputError
         The paired t-test for conclusions, a test of two fixed networks in a setting with several runs, DeLong's test
-        of another metric than the AUC, or a reference that is not among the table's rows.
+        of another metric than the AUC, max_t without a bootstrap or without policy best, or a reference that is not
+        among the table's rows.
     """
     table = study.table(name)
     place = f"{study.source}: tables.{name}"
@@ -145,6 +138,12 @@ def check_table(study: Study, name: str) -> None:
                     f"one run: {test} compares two fixed networks and does not see that draws and seeds vary",
                     f"set {key} to bootstrap_two_way, or name only settings with one run under tables.{name}.settings",
                 )
+    if table.adjustment == "max_t" and ("best" not in table.policies or table.primary not in BOOTSTRAPS):
+        raise InputError(
+            f"{place}.adjustment is max_t, with primary {table.primary} and the policies {', '.join(table.policies)}",
+            f"policy best, and {' or '.join(BOOTSTRAPS)} as primary: it is made of the bootstrap's replicates",
+            "choose these, or another adjustment",
+        )
     if table.reference and table.reference not in shown_backbones(study, name):
         raise InputError(
             f"{place}.reference is {table.reference!r}, which is not among its backbones",

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from evalkit.comparisons.alignment import Alignment
 from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.procedure import shown_backbones, shown_settings
@@ -113,7 +111,7 @@ def load_cells(study: Study, found: Sequence[FoundRun], alignment: Alignment) ->
                 label=study.backbone(backbone).label,
                 expected=len(runs),
                 repeats=tuple(run.repeat for run in done),
-                scores=np.stack(scores) if scores else np.empty((0, 0, 0)),
+                outcomes=tuple(scores),
                 missing="" if done else _why_missing(study, backbone, runs),
             )
         )

@@ -83,7 +83,10 @@ class Table(Strict):
     paper: Test | None = Field(None, description="The test a publication used, shown beside the primary one.")
     policies: list[Literal["best", "named", "baseline"]] = Field(min_length=1, description="The first is decisive.")
     reference: Name | None = Field(None, description="The backbone that policy 'named' compares with.")
-    adjustment: Literal["holm", "hochberg", "bonferroni", "bh", "by"] = "holm"
+    adjustment: Literal["holm", "hochberg", "bonferroni", "bh", "by", "max_t"] = Field(
+        "holm",
+        description="max_t: by bootstrap over all pairs; it allows for the choice of the best, policy 'best' only.",
+    )
     family: Literal["cell", "table"] = Field("cell", description="Over which p-values the adjustment is made.")
     columns: Literal["setting", "target"] = Field("setting", description="What the rendered table's columns are.")
     resamples: int = Field(10_000, ge=100, description="Bootstrap replicates.")
@@ -126,6 +129,8 @@ class StudyFile(Strict):
                     f"evaluations.{name}.dataset is {evaluation.dataset!r}, which this study does not have"
                     + nearest(evaluation.dataset, self.datasets)
                 )
+        if "crosscheck" in self.tables:
+            mistakes.append("tables has one called crosscheck, which is the name of the check against R; rename it")
         for name, table in self.tables.items():
             mistakes += self._check_table(f"tables.{name}", table)
         if mistakes:

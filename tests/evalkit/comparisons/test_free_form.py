@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from evalkit.comparisons.free_form import compare_files, render_rows
+from evalkit.comparisons.files.reading import name_models
+from evalkit.comparisons.free_form import Options, compare_files
 from evalkit.comparisons.rows import COLUMNS, read_rows, write_rows
-from evalkit.comparisons.score_files import name_models
 from evalkit.errors import InputError
+from reports.comparison import list_facts, render_terminal
 from stats import adjust_pvalues, delong_test
 
 
@@ -36,8 +37,13 @@ def files(tmp_path):
     return tmp_path
 
 
+def run(folder, *names, labels="labels.csv", **options):
+    paths = [folder / f"{name}.csv" for name in names or ("weak", "strong")]
+    return compare_files(folder / labels, paths, Options(**options))
+
+
 def compare(folder, *names, labels="labels.csv", **options):
-    return compare_files(folder / labels, [folder / f"{name}.csv" for name in names or ("weak", "strong")], **options)
+    return run(folder, *names, labels=labels, **options).rows
 
 
 def pick(rows, **values):
@@ -92,8 +98,8 @@ def test_groups_cluster_the_test(files):
 
 
 def test_forgotten_groups_are_mentioned(files):
-    assert any("--group patient_id" in note for note in compare(files).attrs["notes"])
-    assert not compare(files, group_column="patient_id").attrs["notes"]
+    assert any("--group patient_id" in note for note in run(files).notes)
+    assert not run(files, group_column="patient_id").notes
 
 
 def test_a_named_reference(files):
@@ -114,7 +120,7 @@ def test_our_own_predictions_serve_as_labels_and_as_scores(results):
     study = results.write()
     setting = "regime=finetune,fraction=1"
     paths = [study.layout.run("main", setting, name, 0) / "predictions.parquet" for name in study.backbones]
-    rows = compare_files(paths[0], paths)
+    rows = compare_files(paths[0], paths, Options()).rows
     assert list(dict.fromkeys(rows["backbone"])) == ["scratch", "good", "twin"]
     assert list(dict.fromkeys(rows["target"])) == ["mean", "Edema", "Effusion", "Atelectasis"]
     assert (pick(rows, backbone="twin", target="Edema")[["difference", "p_value"]] == [0, 1]).all()
@@ -123,7 +129,7 @@ def test_our_own_predictions_serve_as_labels_and_as_scores(results):
 def test_columns_without_scores_are_left_aside_and_told(files):
     labels = pd.read_csv(files / "labels.csv", dtype=str).assign(age="57")
     labels.to_csv(files / "labels.csv", index=False)
-    assert any("age" in note for note in compare(files).attrs["notes"])
+    assert any("age" in note for note in run(files).notes)
 
 
 def edit(folder, name, change):
@@ -179,7 +185,7 @@ def test_bad_arguments_are_refused(files):
     with pytest.raises(InputError, match="cannot be read"):
         compare(files, "weak", "absent")
     with pytest.raises(InputError, match=r"a file ending in \.csv or \.parquet"):
-        compare_files(files / "labels.csv", [files / "weak.csv", files / "strong.xlsx"])
+        compare_files(files / "labels.csv", [files / "weak.csv", files / "strong.xlsx"], Options())
 
 
 def test_models_are_named_by_what_sets_their_files_apart(tmp_path):
@@ -193,13 +199,14 @@ def test_models_are_named_by_what_sets_their_files_apart(tmp_path):
 
 def test_the_terminals_table_shows_names_as_they_are(files):
     (files / "weak.csv").rename(files / "[red]weak[bold].csv")
-    rows = compare(files, "[red]weak[bold]", "strong")
+    comparison = run(files, "[red]weak[bold]", "strong")
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(render_rows(rows))
+    console.print(render_terminal(comparison.rows, list_facts(comparison)))
     text = console.export_text()
     assert "[red]weak[bold]" in text
-    assert "80 cases" in text
+    assert "80 images" in text
     assert "chosen on the same cases" in text
+    assert "DeLong's test is made for AUCs" in text
 
 
 def test_the_rows_are_the_same_tidy_rows(files, tmp_path):

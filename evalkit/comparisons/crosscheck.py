@@ -1,0 +1,198 @@
+"""Every p-value for which R has the test, computed a second time by R: ``python -m evalkit.comparisons.crosscheck``."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalkit.atomic import replacing
+from evalkit.commands import add_study_argument, run_command
+from evalkit.comparisons.cells import Cell
+from evalkit.comparisons.estimation.base import Estimates
+from evalkit.comparisons.gathering import gather_table
+from evalkit.comparisons.rows import read_rows
+from evalkit.comparisons.simultaneous import MAX_T
+from evalkit.config import load_study
+from evalkit.config.loading import Study
+from evalkit.errors import InputError
+
+#: Tests that R has; pROC's DeLong knows no clusters, and none of R's bootstraps draws our resamples.
+IN_R = ("delong", "mcnemar_exact", "stuart_maxwell", "ttest_paired", "wilcoxon")
+
+#: Largest difference of log10 p between two right answers.
+TOLERANCE = 1e-6
+
+AGREES, DISAGREES, NOT_IN_R = "agrees", "disagrees", "not in R"
+
+COLUMNS = (
+    "table",
+    "setting",
+    "backbone",
+    "reference",
+    "target",
+    "metric",
+    "policy",
+    "role",
+    "test",
+    "quantity",
+    "log10_p",
+    "log10_p_r",
+    "status",
+)
+
+
+def check_tests(
+    rows: pd.DataFrame, ours: Estimates[Any], theirs: Estimates[Any], cells: Sequence[Cell[Any]], engine: Any
+) -> pd.DataFrame:
+    """Compute the p-values of one setting's rows again, by our tests and by R's.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Tidy rows of one table and setting.
+    ours, theirs : Estimates
+        Of the same cells, with the tests of `stats` and of `stats.r_reference`.
+    cells : sequence of Cell
+    engine : module
+        `stats.r_reference`, for what it raises where R does not have a test or gives no answer.
+
+    Returns
+    -------
+    DataFrame
+        With the columns `COLUMNS`, a line with quantity ``p_value`` for each p-value; the status is ``agrees``,
+        ``disagrees`` or ``not in R``, with a reason where there is one.
+    """
+    by_name = {cell.backbone: cell for cell in cells}
+    lines = []
+    for row in rows[rows["p_value"].notna()].to_dict("records"):
+        line = {name: row[name] for name in COLUMNS[:9]} | {"quantity": "p_value", "log10_p": _log10(row["p_value"])}
+        line |= {"log10_p_r": math.nan, "status": NOT_IN_R}
+        if row["test"] in IN_R:
+            pair = by_name[row["backbone"]], by_name[row["reference"]], row["target"], row["test"]
+            # Ours again, since the row's own p-value may have underflowed to 0.
+            line["log10_p"] = ours.compare(*pair).log10_p
+            try:
+                line["log10_p_r"] = theirs.compare(*pair).log10_p
+                line["status"] = _judge(line["log10_p"], line["log10_p_r"])
+            except (engine.NotInR, engine.RError) as reason:
+                line["status"] = f"{NOT_IN_R}: {reason}"
+        lines.append(line)
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def check_adjustments(rows: pd.DataFrame, adjust: Callable[[Any, str], Any]) -> pd.DataFrame:
+    """Adjust the p-values of a table's families again, by R's p.adjust; as `check_tests`, quantity ``p_adjusted``."""
+    lines = []
+    for (_, method), family in rows[rows["p_adjusted"].notna()].groupby(["family", "adjustment"], sort=False):
+        known = method != MAX_T
+        again = np.asarray(adjust(family["p_value"].to_numpy(), method)) if known else np.full(len(family), np.nan)
+        for row, value in zip(family.to_dict("records"), again.tolist(), strict=True):
+            first, second = _log10(row["p_adjusted"]), _log10(value)
+            line = {name: row[name] for name in COLUMNS[:9]} | {"quantity": "p_adjusted"}
+            status = _judge(first, second) if known else NOT_IN_R
+            lines.append(line | {"log10_p": first, "log10_p_r": second, "status": status})
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def check_study(study: Study) -> pd.DataFrame:
+    """Compute the p-values of all of a study's tables again.
+
+    Raises
+    ------
+    InputError
+        A table is not there or does not belong to the runs, or R or one of its packages is missing.
+    """
+    engine = open_engine()
+    parts = [pd.DataFrame(columns=list(COLUMNS))]
+    for name in study.file.tables:
+        rows = read_rows(study.layout.report(f"{name}.csv"))
+        gathered = gather_table(study, name)
+        for setting, cells in gathered.cells.items():
+            ours, theirs = gathered.estimates(setting), gathered.estimates(setting, engine)
+            parts.append(check_tests(rows[rows["setting"] == setting], ours, theirs, cells, engine))
+        parts.append(check_adjustments(rows, engine.adjust_pvalues))
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def open_engine() -> Any:
+    """R's side of the tests.
+
+    Raises
+    ------
+    InputError
+        R, rpy2, pROC or coin is missing.
+    """
+    try:
+        from stats import r_reference
+    except ImportError as error:
+        raise InputError(
+            f"R cannot be used: {error}",
+            "R with the packages pROC and coin, and this project's extra 'r'",
+            "apt-get install r-base-core r-cran-proc r-cran-coin; pip install 'cxr-evalkit[r]'",
+        ) from None
+    return r_reference
+
+
+def require_agreement_with_r(check: pd.DataFrame) -> str:
+    """Say how the check went.
+
+    Raises
+    ------
+    InputError
+        Some p-value disagrees; the first ones are named.
+    """
+    status = check["status"]
+    wrong = check[status.str.startswith(DISAGREES)]
+    if len(wrong):
+        first = "".join(
+            f"\n  - {line.table} {line.setting} {line.backbone} against {line.reference}, {line.target}, {line.test}: "
+            f"log10 {line.quantity} {line.log10_p!r}, in R {line.log10_p_r!r}"
+            for line in wrong.head(5).itertuples()
+        )
+        raise InputError(
+            f"{len(wrong)} of {len(check)} p-values are others in R:{first}",
+            f"log10 p within {TOLERANCE:g}",
+            "report it with the predictions: one of the two is wrong",
+        )
+    agreed, missing = int((status == AGREES).sum()), int(status.str.startswith(NOT_IN_R).sum())
+    return f"{agreed} p-values agree with R to {TOLERANCE:g} in log10; {missing} come from tests that are not in R"
+
+
+def _log10(p: float) -> float:
+    return math.log10(p) if p > 0 else -math.inf if p == 0 else math.nan
+
+
+def _judge(ours: float, theirs: float) -> str:
+    if math.isnan(theirs):
+        return f"{NOT_IN_R}: it gives no p-value here"
+    return AGREES if ours == theirs or abs(ours - theirs) <= TOLERANCE else DISAGREES
+
+
+def write_check(path: Path, check: pd.DataFrame) -> None:
+    """Write the check as CSV, whole or not at all."""
+    with replacing(path) as temporary:
+        check.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def main() -> None:
+    """Check a study's tables against R; a disagreement ends with status 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evalkit.comparisons.crosscheck", description="Check p-values in R."
+    )
+    add_study_argument(parser)
+    study = load_study(parser.parse_args().study)
+    check = check_study(study)
+    verdict = require_agreement_with_r(check)
+    path = study.layout.report("crosscheck.csv")
+    write_check(path, check)
+    print(path, verdict, sep="\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

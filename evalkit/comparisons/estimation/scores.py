@@ -1,0 +1,186 @@
+"""Probabilities of binary labels: areas under curves, class by class and as the mean over classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import stats
+from evalkit.comparisons.cells import MEAN, Cell, Floats, TestSet
+from evalkit.comparisons.estimation.base import (
+    NAN,
+    Difference,
+    Estimate,
+    common_runs,
+    from_result,
+    percentiles,
+    quietly,
+)
+from evalkit.comparisons.procedure import Procedure
+from evalkit.metrics import measure_classes
+
+#: Tests that compare means over classes, and tests whose sample is the repeats.
+_OF_MEANS = ("bootstrap", "bootstrap_two_way", "ttest_paired")
+_OF_REPEATS = ("bootstrap_two_way", "ttest_paired")
+
+
+class ScoreEstimates:
+    """Estimates from scores (n, classes) of each run.
+
+    Bootstrap replicates are made once per backbone and shared by all targets and comparisons: with the same seed the
+    draws of repeats and patients are the same for every backbone, so that replicates can be subtracted.
+
+    Parameters
+    ----------
+    test_set : TestSet
+    procedure : Procedure
+    runs : int
+        Runs that the study asks for in each cell of the setting.
+    engine : module
+        Where the tests come from: `stats`, or `stats.r_reference` for a check of its p-values.
+    """
+
+    def __init__(self, test_set: TestSet, procedure: Procedure, runs: int, engine: Any = stats) -> None:
+        self._test_set, self._procedure, self._runs, self._engine = test_set, procedure, runs, engine
+        undefined = [bool(test_set.why_undefined(column)) for column in range(len(test_set.classes))]
+        self._defined = np.flatnonzero(~np.array(undefined, bool))
+        self._values: dict[tuple[str, tuple[int, ...]], Floats] = {}
+        self._replicates: dict[tuple[str, tuple[int, ...]], Floats] = {}
+
+    @property
+    def unit(self) -> str:
+        """What the estimates are means of: repeats, or the cases of the test set."""
+        return "repeat" if self._runs > 1 else self._test_set.unit
+
+    def primary_test(self, target: str) -> str:
+        """The configured test where it applies.
+
+        DeLong's test is made for one class, so the mean over classes is compared by patient bootstrap; where patients
+        have several cases its clustered form is used. A cell of one run has no repeats to resample or to pair.
+        """
+        column, primary = self._column(target), self._procedure.primary
+        if primary == "delong" and column is not None:
+            return "delong_clustered" if self._test_set.patients_repeat(column) else "delong"
+        return primary if self._runs > 1 and primary != "delong" else "bootstrap"
+
+    def further_tests(self, target: str) -> list[tuple[str, str]]:
+        """What a publication did, and what else was asked for."""
+        return self._procedure.further_tests(self.primary_test(target))
+
+    def why_undefined(self, target: str) -> str:
+        """Why a target has no number on this test set, as a status; empty where it has one."""
+        column = self._column(target)
+        if column is not None:
+            return self._test_set.why_undefined(column)
+        declared = len(self._test_set.classes)
+        return "" if self._defined.size == declared else f"undefined: {self._defined.size}/{declared} classes"
+
+    def values(self, cell: Cell[Floats], target: str) -> Floats:
+        """The metric of each of a cell's runs (repeats,)."""
+        key = (cell.backbone, cell.repeats)
+        if key not in self._values:
+            measured = [measure_classes(self._procedure.metric, self._test_set.targets, run) for run in cell.outcomes]
+            self._values[key] = np.array(measured)
+        values, column = self._values[key], self._column(target)
+        return values.mean(axis=1) if column is None else values[:, column]
+
+    def estimate(self, cell: Cell[Floats], target: str) -> Estimate:
+        """Estimate a cell's number for one target."""
+        if not cell.repeats:
+            return Estimate(status=cell.missing)
+        scored = self._test_set.scored(self._column(target))
+        n = len(cell.repeats) if self._runs > 1 else int(scored.sum())
+        n_clusters = int(np.unique(self._test_set.patients[scored]).size)
+        why = self.why_undefined(target)
+        if why:
+            return Estimate(n=n, n_clusters=n_clusters, status=why)
+        values = self.values(cell, target)
+        low, high, ci_method = self._interval(cell, target)
+        return Estimate(
+            value=float(values.mean()),
+            sd=float(values.std(ddof=1)) if values.size > 1 else NAN,
+            low=low,
+            high=high,
+            ci_method=ci_method,
+            n=n,
+            n_clusters=n_clusters,
+            status=cell.status,
+        )
+
+    def compare(self, cell: Cell[Floats], reference: Cell[Floats], target: str, test: str) -> Difference:
+        """Compare a cell with its reference, on the runs that both have."""
+        common, status = common_runs(cell, reference)
+        if not common:
+            return Difference(status=status)
+        if self._column(target) is None and test not in _OF_MEANS:
+            return Difference(status=f"undefined: {test} compares one class at a time")
+        cell, reference = cell.keep(common), reference.keep(common)
+        if test in _OF_REPEATS and len(common) < 2:
+            value = float(self.values(cell, target)[0] - self.values(reference, target)[0])
+            return Difference(value, status="undefined: 1 repeat" if self._runs == 1 else status)
+        if test == "ttest_paired":
+            difference = self._ttest(cell, reference, target)
+        elif test in ("delong", "delong_clustered"):
+            difference = self._delong(cell, reference, target, clustered=test == "delong_clustered")
+        else:
+            difference = self._bootstrap(cell, reference, target)
+        return replace(difference, status=status) if difference.status == "ok" else difference
+
+    def _column(self, target: str) -> int | None:
+        return None if target == MEAN else self._test_set.classes.index(target)
+
+    def _interval(self, cell: Cell[Floats], target: str) -> tuple[float, float, str]:
+        level, column = self._procedure.confidence_level, self._column(target)
+        if column is not None and self._procedure.primary == "delong":
+            clustered = self._test_set.patients_repeat(column)
+            y, patients, rows = self._cases(column)
+            score, groups = cell.outcomes[0][rows, column], patients if clustered else None
+            result = quietly(lambda: stats.auc_ci(y, score, confidence_level=level, groups=groups))
+            return result.low, result.high, "delong_clustered" if clustered else "delong"
+        method = "bootstrap_two_way percentile" if len(cell.repeats) > 1 else "bootstrap percentile"
+        return *percentiles(self.replicates(cell, target), level), method
+
+    def replicates(self, cell: Cell[Floats], target: str) -> Floats:
+        """Bootstrap replicates of a cell's estimate (resamples,); NaN where a resample lacks a class."""
+        key = (cell.backbone, cell.repeats)
+        if key not in self._replicates:
+            self._replicates[key] = stats.bootstrap_replicates(
+                self._procedure.metric.name,
+                self._test_set.targets[:, self._defined],
+                np.stack([scores[:, self._defined] for scores in cell.outcomes]),
+                groups=self._test_set.patients,
+                n_resamples=self._procedure.resamples,
+                rng=self._procedure.seed,
+                per_class=True,
+            )
+        replicates, column = self._replicates[key], self._column(target)
+        return replicates.mean(axis=1) if column is None else replicates[:, int(np.searchsorted(self._defined, column))]
+
+    def _bootstrap(self, cell: Cell[Floats], reference: Cell[Floats], target: str) -> Difference:
+        first, second = self.replicates(cell, target), self.replicates(reference, target)
+        values = [float(self.values(each, target).mean()) for each in (cell, reference)]
+        if np.count_nonzero(~np.isnan(first - second)) < 2:
+            return Difference(values[0] - values[1], status="undefined: no resample with every class")
+        level = self._procedure.confidence_level
+        result = quietly(lambda: stats.difference_from_replicates(values[0], first, values[1], second, level))
+        return from_result(result, level)
+
+    def _ttest(self, cell: Cell[Floats], reference: Cell[Floats], target: str) -> Difference:
+        first, second = self.values(cell, target), self.values(reference, target)
+        result = quietly(lambda: self._engine.ttest_paired(first, second))
+        return from_result(result, self._procedure.confidence_level)
+
+    def _delong(self, cell: Cell[Floats], reference: Cell[Floats], target: str, *, clustered: bool) -> Difference:
+        column = self._test_set.classes.index(target)
+        y, patients, rows = self._cases(column)
+        first, second = cell.outcomes[0][rows, column], reference.outcomes[0][rows, column]
+        result = quietly(lambda: self._engine.delong_test(y, first, second, groups=patients if clustered else None))
+        return from_result(result, self._procedure.confidence_level)
+
+    def _cases(self, column: int) -> tuple[Floats, NDArray[np.intp], NDArray[np.bool_]]:
+        """Labels and patients of the cases that have a label of a class, and which cases these are."""
+        rows = self._test_set.scored(column)
+        return self._test_set.targets[rows, column], self._test_set.patients[rows], rows

@@ -1,0 +1,195 @@
+"""What ``evalkit compare`` shows: one table for the terminal, LaTeX and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from evalkit.atomic import write_json, write_text
+from evalkit.comparisons.cells import ALL
+from evalkit.comparisons.free_form import Comparison
+from evalkit.comparisons.policies import find_best
+from evalkit.comparisons.rows import write_rows
+from evalkit.errors import InputError
+from evalkit.metrics import METRICS
+from reports.arranging import label_target
+from reports.escaping import escape_markdown, escape_tex
+from reports.numbers import format_number
+from reports.rendering import TEX_MARKS, make_environment
+
+#: Tests as they are named in a narrow column.
+_TESTS = {
+    "delong": "DeLong",
+    "delong_clustered": "DeLong, clustered",
+    "mcnemar_exact": "McNemar, exact",
+    "mcnemar_clustered": "McNemar, clustered",
+    "stuart_maxwell": "Stuart-Maxwell",
+    "stuart_maxwell_clustered": "Stuart-Maxwell, clustered",
+    "ttest_paired": "paired t",
+    "wilcoxon": "Wilcoxon",
+    "bootstrap": "bootstrap",
+    "map_bootstrap": "image bootstrap",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model and one test; the estimate stands in a model's first line only."""
+
+    model: str
+    best: bool
+    estimate: str
+    difference: str
+    test: str
+    pvalue: str
+    adjusted: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """One class or measured quantity."""
+
+    title: str
+    lines: list[Line]
+
+
+def arrange_comparison(rows: pd.DataFrame) -> list[Block]:
+    """Lay tidy rows of one comparison out by metric and target, in the order of the rows."""
+    blocks = []
+    for (metric, target), of_block in rows.groupby(["metric", "target"], sort=False):
+        quantity = METRICS[metric].label if metric in METRICS else str(metric)
+        title = quantity if target == ALL else f"{quantity}, {label_target(str(target))}"
+        blocks.append(Block(title, list(_lines(of_block))))
+    return blocks
+
+
+def render_terminal(rows: pd.DataFrame, facts: Sequence[str]) -> Group:
+    """Lay rows out for a terminal of 80 columns, with what is to be known of them below."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("model", overflow="fold")
+    for heading in ("estimate", "difference"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("test", overflow="fold")
+    for heading in ("p", "adjusted"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for block in arrange_comparison(rows):
+        table.add_row(Text(block.title, style="underline"))
+        for line in block.lines:
+            style = "bold" if line.best else ""
+            model, estimate = Text(f" {line.model}", style=style), Text(line.estimate, style=style)
+            table.add_row(
+                model, estimate, Text(line.difference), Text(line.test), Text(line.pvalue), Text(line.adjusted)
+            )
+    return Group(table, "", *(Text(fact) for fact in facts))
+
+
+def render_tex(rows: pd.DataFrame, facts: Sequence[str]) -> str:
+    """Lay rows out as LaTeX (booktabs), with what is to be known of them as notes."""
+    return _render(make_environment(finalize=escape_tex, **TEX_MARKS), "comparison.tex.j2", rows, facts)
+
+
+def render_markdown(rows: pd.DataFrame, facts: Sequence[str]) -> str:
+    """Lay rows out as Markdown."""
+    return _render(make_environment(finalize=escape_markdown), "comparison.md.j2", rows, facts)
+
+
+def write_comparison(path: Path, comparison: Comparison) -> None:
+    """Write a comparison in the format of the path's ending: .csv (tidy rows), .json, .tex or .md.
+
+    Raises
+    ------
+    InputError
+        Another ending.
+    """
+    rows, facts = comparison.rows, list_facts(comparison)
+    if path.suffix == ".csv":
+        write_rows(path, rows)
+    elif path.suffix == ".json":
+        check = {} if comparison.check is None else {"check": _records(comparison.check)}
+        write_json(path, {"rows": _records(rows), "facts": facts, **check})
+    elif path.suffix in (".tex", ".md"):
+        write_text(path, (render_tex if path.suffix == ".tex" else render_markdown)(rows, facts))
+    else:
+        raise InputError(f"--out is {path}", "a name ending in .csv, .json, .tex or .md", "choose one of these endings")
+
+
+def list_facts(comparison: Comparison) -> list[str]:
+    """What stands below a comparison: which test and why, on how many cases, and what to know of it."""
+    return [*comparison.reasons, describe_cases(comparison.rows), *comparison.notes]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values, with nothing where a number is missing or not finite (JSON has neither)."""
+    return [
+        {name: None if pd.isna(value) or value in (math.inf, -math.inf) else value for name, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
+
+
+def describe_cases(rows: pd.DataFrame) -> str:
+    """Say on how many cases a comparison rests, how it was adjusted, and what the choice of the best leaves open."""
+    units = rows["unit"].iloc[0]
+    counts = sorted({int(n) for n in rows["n"].dropna()})
+    clusters = rows["n_clusters"].max()
+    cases = f"{counts[-1]:,} {units}s" if counts else "no case"
+    if counts and clusters < counts[-1]:
+        cases += f" of {int(clusters):,} patients"
+    adjustments = [name for name in rows["adjustment"].unique() if name]
+    adjusted = f"; p adjusted within each block and test: {', '.join(adjustments)}" if adjustments else ""
+    chosen = ""
+    if "max_t" in adjustments:
+        chosen = (
+            ". The reference is the best model, chosen on the same cases; adjusted p-values and intervals of "
+            "differences hold for all pairs of models together, and so allow for the choice"
+        )
+    elif (rows["policy"] == "best").any():
+        chosen = ". The reference is the best model, chosen on the same cases, which the p-values do not allow for"
+    return f"{cases}{adjusted}{chosen}."
+
+
+def _lines(rows: pd.DataFrame) -> Iterator[Line]:
+    best = find_best(
+        dict(zip(rows["backbone"], rows["estimate"], strict=True)),
+        higher_is_better=bool(rows["higher_is_better"].iloc[0]),
+    )
+    decimals = 3 if rows["estimate"].abs().max() < 10 else 2
+    last = None
+    for row in rows.itertuples(index=False):
+        first = row.backbone != last
+        last = row.backbone
+        compared = _with_interval(row.difference, row.difference_ci_low, row.difference_ci_high, decimals, signed=True)
+        yield Line(
+            model=str(row.label) if first else "",
+            best=first and row.backbone == best,
+            estimate=_with_interval(row.estimate, row.ci_low, row.ci_high, decimals) if first else "",
+            difference={"ok": compared, "reference": "reference"}.get(str(row.status), str(row.status)),
+            test=_TESTS.get(str(row.test), str(row.test)),
+            pvalue=_pvalue(row.p_value),
+            adjusted=_pvalue(row.p_adjusted),
+        )
+
+
+def _with_interval(value: float, low: float, high: float, decimals: int, *, signed: bool = False) -> str:
+    number = format_number(value, decimals, signed=signed)
+    if math.isnan(low) or math.isnan(high):
+        return number
+    return f"{number} [{format_number(low, decimals, signed=signed)}, {format_number(high, decimals, signed=signed)}]"
+
+
+def _pvalue(p: float) -> str:
+    if math.isnan(p):
+        return ""
+    return format_number(p, 3) if p >= 0.001 else f"{p:.1e}"
+
+
+def _render(environment: jinja2.Environment, template: str, rows: pd.DataFrame, facts: Sequence[str]) -> str:
+    return environment.get_template(template).render(blocks=arrange_comparison(rows), facts=facts)
