@@ -1,8 +1,8 @@
 """Statistics of comparisons between models: pure functions, arrays in, result objects out."""
 
 from stats.bootstrap import bootstrap_replicates, difference_from_replicates, paired_bootstrap, two_way_bootstrap
+from stats.coco.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
 from stats.delong import auc, auc_ci, delong_matrix, delong_test
-from stats.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
 from stats.marginal_homogeneity import bowker, stuart_maxwell
 from stats.mcnemar import mcnemar
 from stats.multiplicity import adjust_pvalues

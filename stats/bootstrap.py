@@ -270,7 +270,7 @@ def summary_of_replicates(difference: float, first: Floats, second: Floats, conf
     if n_defined < n_resamples:
         notes.append(
             f"{n_resamples - n_defined} of {n_resamples} replicates left out: the statistic is not defined on them "
-            "(an AUC needs a positive and a negative of every class)"
+            "(without a case of some class)"
         )
     values = replicates[defined]
     # Equal statistics can differ by rounding once classes or repeats are averaged: that has no sign.

@@ -125,6 +125,8 @@ def delong_unpaired(
     se = math.sqrt(variance)
     if variance == 0:
         statistic, df = math.copysign(math.inf, difference) if difference else 0.0, float(min(n_a, n_b) - 1)
+    elif math.isnan(variance):
+        statistic = df = math.nan
     else:
         statistic = difference / se
         df = variance**2 / (variance_a**2 / (n_a - 1) + variance_b**2 / (n_b - 1))

@@ -26,7 +26,7 @@ def effect_size(x: ArrayLike, y: ArrayLike, kind: str = "cohen_dz", *, groups: A
         4:863). "hedges_gz": the same times Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2)) with m = n - 1, which
         removes its bias (Hedges 1981, J. Educ. Stat. 6:107; the exact factor, not 1 - 3 / (4 m - 1)). "cohen_dav":
         mean difference / sqrt((s_x^2 + s_y^2) / 2). "rank_biserial": (W+ - W-) / (W+ + W-) of the signed ranks,
-        differences of 0 left out (Kerby 2014, Compr. Psychol. 3:1).
+        differences of 0 left out (Kerby 2014, Compr. Psychol. 3:11.IT.3.1).
     groups : array_like (n,), optional
         One label per row; values are averaged within a group first, so that n is the number of groups.
 

@@ -66,8 +66,8 @@ def friedman_nemenyi(scores: ArrayLike, *, alpha: float = 0.05) -> FriedmanResul
     Parameters
     ----------
     scores : array_like (N, k)
-        Data sets in rows, methods in columns; higher is better (negate what is better when lower). Infinities are
-        ranks like any other.
+        Data sets in rows, methods in columns; higher is better (negate what is better when lower). Equal scores
+        are tied; infinities are ranks like any other.
     alpha : float
         Level of `critical_difference`.
 

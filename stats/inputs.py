@@ -12,7 +12,7 @@ def number_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return values as float64, refusing what is not a number."""
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} holds something that is not a number: {error}") from error
 
 

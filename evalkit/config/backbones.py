@@ -6,25 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, RootModel, model_validator
 
-from evalkit.config.recipe import Recipe
+from evalkit.config.pretraining import Pretraining
 from evalkit.config.strict import Name, Strict
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Pretraining(Strict):
-    """Weights made by this workflow, from one of the study's data sets."""
-
-    method: Literal["supervised"] = Field(description="How the weights are made: supervised, from labels.")
-    data: Name = Field(description="The study's data set to train on. Its patients must not be in any evaluation.")
-    labels: list[str] | None = Field(None, description="Labels to train with; by default the data set's own.")
-    recipe: Recipe
-
-    @model_validator(mode="after")
-    def _check(self) -> Pretraining:
-        if isinstance(self.recipe.steps, dict):
-            raise ValueError("recipe.steps is given per fraction, but pretraining has none; give one number")
-        return self
 
 
 class BackboneEntry(Strict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -38,11 +38,14 @@ class Study:
         The YAML file.
     backbones : dict of str to BackboneEntry
         The entries the study compares, in the study's order.
+    origins : dict of str to BackboneEntry
+        Further entries, from which pretraining starts.
     """
 
     file: StudyFile
     source: Path
     backbones: dict[str, BackboneEntry]
+    origins: dict[str, BackboneEntry] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -55,8 +58,8 @@ class Study:
         return Layout(Path("results") / self.name)
 
     def backbone(self, name: str) -> BackboneEntry:
-        """The entry called `name`, which must be one of the study's."""
-        return _named(name, self.backbones, "backbone", self.source)
+        """The entry called `name`, which must be one of the study's or one that pretraining starts from."""
+        return _named(name, self.backbones | self.origins, "backbone", self.source)
 
     def dataset(self, name: str) -> Dataset:
         """The data set called `name`."""
@@ -153,7 +156,9 @@ def load_study(name: str | os.PathLike[str]) -> Study:
         if key not in catalogue
     ]
     entries = {key: catalogue[key] for key in file.backbones if key in catalogue}
-    for key, entry in entries.items():
+    origins, found = _find_origins(entries, catalogue)
+    mistakes += found
+    for key, entry in (entries | origins).items():
         if entry.baseline and entry.baseline not in catalogue:
             mistakes.append(f"backbone {key!r} has the baseline {entry.baseline!r}{nearest(entry.baseline, catalogue)}")
         if entry.pretrain and entry.pretrain.data not in file.datasets:
@@ -163,7 +168,34 @@ def load_study(name: str | os.PathLike[str]) -> Study:
             )
     if mistakes:
         raise _mistakes(source, mistakes)
-    return Study(file=file, source=source, backbones=entries)
+    return Study(file=file, source=source, backbones=entries, origins=origins)
+
+
+def _find_origins(
+    entries: dict[str, BackboneEntry], catalogue: dict[str, BackboneEntry]
+) -> tuple[dict[str, BackboneEntry], list[str]]:
+    """The entries that pretraining starts from, and from which those start; and what is wrong with such chains."""
+    origins: dict[str, BackboneEntry] = {}
+    mistakes = []
+    for key in entries:
+        chain = [key]
+        while (pretrain := catalogue[chain[-1]].pretrain) is not None and pretrain.init is not None:
+            init = pretrain.init
+            place = f"backbone {chain[-1]!r} starts from {init!r}"
+            if init not in catalogue:
+                mistakes.append(f"{place}, which does not exist{nearest(init, catalogue)}")
+                break
+            if init in chain:
+                mistakes.append(f"{place}, which starts from it in turn: {' <- '.join([*chain, init])}")
+                break
+            if catalogue[init].arch != catalogue[chain[-1]].arch:
+                mistakes.append(f"{place}, which is a {catalogue[init].arch} and not a {catalogue[chain[-1]].arch}")
+            if catalogue[init].is_scratch:
+                mistakes.append(f"{place}, which has no weights; leave init out to start from random initialisation")
+            if init not in entries:
+                origins[init] = catalogue[init]
+            chain.append(init)
+    return origins, list(dict.fromkeys(mistakes))
 
 
 def _find(name: str) -> Path:

@@ -158,7 +158,8 @@ def wilcoxon(
 def friedman_nemenyi(scores: ArrayLike, *, alpha: float = 0.05) -> RFriedman:
     """Friedman's test by `friedman.test`, Nemenyi's comparisons by `ptukey` and `qtukey` on R's ranks.
 
-    Ranks that are all equal: R answers NaN.
+    Ranks that are all equal: R answers NaN. ptukey takes its upper tail as 1 - cdf, so that Nemenyi's p-values below
+    about 1e-10 are rounding, and their logarithms with them.
     """
     given = number_array(scores, "scores")
     if given.ndim != 2:

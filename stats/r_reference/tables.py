@@ -59,10 +59,10 @@ def stuart_maxwell(
 ) -> RTest:
     """Test marginal homogeneity by `coin::mh_test`, asymptotically.
 
-    coin gets one agreeing row of a category at most, which changes no digit that matters, and only categories that
-    occur: it counts the square of the rows, and warns of categories that it does not need. More than MAX_ROWS
-    disagreeing rows are NotInR, and so are Bhapkar's statistic and groups with repeats, to which `n_resamples` and
-    `rng` belong. A single category: R's error (RError).
+    coin gets the categories that occur, and of the rows on which both models agree one for each category: the others
+    change neither statistic nor df, but its time grows with the square of the rows. More than MAX_ROWS disagreeing
+    rows are NotInR, and so are Bhapkar's statistic and groups with repeats, to which `n_resamples` and `rng` belong.
+    A single category: R's error (RError).
     """
     if method != "stuart":
         raise NotInR(f"coin::mh_test is Stuart and Maxwell's; it has no method {method!r}")

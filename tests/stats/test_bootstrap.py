@@ -365,7 +365,10 @@ def test_rounding_has_no_sign():
     [
         (lambda y, a: paired_bootstrap("auc", y, a), "needs the three arrays y, a, b"),
         (lambda y, a: paired_bootstrap("auc"), "0 data arrays"),
-        (lambda y, a: paired_bootstrap("f1", y, a, a), "statistic is 'f1'; expected auc, auprc or a callable"),
+        (
+            lambda y, a: paired_bootstrap("f1", y, a, a),
+            "statistic is 'f1'; expected auc, auprc, accuracy, mean or a callable",
+        ),
         (lambda y, a: paired_bootstrap("auc", y, a, a, method="basic"), "method is 'basic'"),
         (lambda y, a: paired_bootstrap("auc", y, [a, a], a), r"a has shape \(2, 4\).*two_way_bootstrap takes repeats"),
         (lambda y, a: paired_bootstrap("auc", y, a[:3], a), r"score has shape \(3,\) beside y of shape \(4,\)"),
@@ -413,3 +416,34 @@ def test_group_labels_of_any_kind_resample_alike():
     ]
     for one, other in itertools.pairwise(answers):
         np.testing.assert_array_equal(one, other)
+
+
+def test_accuracy_and_mean_are_those_of_the_resampled_rows():
+    generator = np.random.default_rng(8)
+    y, a, b = generator.integers(0, 3, size=(3, 60))
+    groups = generator.integers(0, 25, size=60)
+    options = {"groups": groups, "n_resamples": 200, "rng": 4}
+    fast = paired_bootstrap("accuracy", y, a, b, **options)
+    slow = paired_bootstrap(lambda true, called: np.mean(true == called), y, a, b, **options)
+    assert (fast.difference, fast.se, fast.low, fast.pvalue) == pytest.approx(
+        (slow.difference, slow.se, slow.low, slow.pvalue)
+    )
+    values = generator.normal(size=60)
+    fast, slow = (paired_bootstrap(statistic, values, **options) for statistic in ("mean", np.mean))
+    assert (fast.difference, fast.se, fast.high, fast.pvalue) == pytest.approx(
+        (slow.difference, slow.se, slow.high, slow.pvalue)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mean", [1.0, np.nan]), "NaN"),
+        (("mean", [1.0, 2.0], [1.0, 2.0]), r"one array \(n,\)"),
+        (("accuracy", [[0, 1]], [[0, 1]], [[1, 1]]), r"expected \(n,\) for 'accuracy'"),
+        (("auc", [1.0, 2.0]), "three arrays"),
+    ],
+)
+def test_named_statistics_refuse_what_they_are_not_for(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        paired_bootstrap(*arguments, n_resamples=10)

@@ -114,6 +114,28 @@ def test_independent_samples_have_more_variance_than_the_same_images():
     assert delong_unpaired(y, a, y, b).se > 2 * delong_test(y, a, b).se
 
 
+@pytest.mark.slow
+def test_rejects_five_percent_and_with_groups_also_where_patients_repeat():
+    generator = np.random.default_rng(3)
+    n_studies, images = 2000, 3
+    plain = clustered = independent = 0
+    for _ in range(n_studies):
+        samples = []
+        for n_patients in (50, 80):
+            y = generator.random(n_patients) < 0.4
+            of_patient = y + generator.normal(size=n_patients)
+            many = np.repeat(of_patient, images) + 0.5 * generator.normal(size=n_patients * images)
+            samples.append((y, of_patient, np.repeat(y, images), many, np.repeat(np.arange(n_patients), images)))
+        (y_a, a, y_of_a, many_a, of_a), (y_b, b, y_of_b, many_b, of_b) = samples
+        independent += delong_unpaired(y_a, a, y_b, b).pvalue < 0.05
+        plain += delong_unpaired(y_of_a, many_a, y_of_b, many_b).pvalue < 0.05
+        clustered += delong_unpaired(y_of_a, many_a, y_of_b, many_b, groups=(of_a, of_b + 50)).pvalue < 0.05
+    margin = 3 * math.sqrt(0.05 * 0.95 / n_studies)
+    assert independent / n_studies == pytest.approx(0.05, abs=margin)
+    assert clustered / n_studies == pytest.approx(0.05, abs=margin)
+    assert plain / n_studies > 0.15
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_zero_variance_is_decided():
     right, wrong, y = [1, 2, 3, 4, 5], [4, 5, 6, 1, 2], [0, 0, 0, 1, 1]
@@ -132,6 +154,7 @@ def test_zero_variance_is_decided():
     assert 0 < one_sided.pvalue < 1
 
 
+@pytest.mark.filterwarnings("ignore:one patient:RuntimeWarning")
 def test_one_positive_has_a_difference_but_no_test():
     y, right = [0, 0, 0, 1, 1], [1, 2, 3, 4, 5]
     with pytest.warns(RuntimeWarning, match="one image with a positive label in y_b"):
@@ -141,6 +164,8 @@ def test_one_positive_has_a_difference_but_no_test():
     assert np.isnan([*undefined, *result.confidence_interval()]).all()
     with pytest.warns(RuntimeWarning, match="one patient with a positive label in y_a"):
         delong_unpaired(y, right, y, right, groups=[*"abcdd", *"vwxyz"])
+    with pytest.warns(RuntimeWarning, match="one patient with a negative label in y_b"):
+        assert math.isnan(delong_unpaired(y, right, y, right, groups=[*"abcde", *"vvvvv"]).pvalue)
 
 
 def test_rows_with_nan_are_left_out_when_asked():

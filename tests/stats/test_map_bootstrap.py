@@ -11,14 +11,16 @@ from faster_coco_eval import COCO, COCOeval_faster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats import average_precision, coco_matching, map_bootstrap, map_replicates, resampling, weighted_precision
+from stats import average_precision, map_bootstrap, map_replicates, resampling
 from stats.bootstrap import difference_from_replicates
+from stats.coco import matching as coco_matching
+from stats.coco import weighted_precision
 
 quick = settings(deadline=None, max_examples=25)
 N_RESAMPLES = 25
 COCO_METRICS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 # Small random studies lack categories in some replicates; that this is said is tested by name below.
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(have no box|replicates left out|without `iscrowd`):RuntimeWarning")
 
 
 def silent(*_, **__):
@@ -234,6 +236,25 @@ def test_one_box_is_found_once_and_by_the_higher_score():
     assert average_precision(one_category([[BOX, ELSEWHERE]]), detections).mean == pytest.approx(51 / 101)
 
 
+def test_of_two_boxes_overlapped_alike_the_last_is_taken():
+    left, middle, right = [0, 0, 10, 10], [2, 0, 10, 10], [4, 0, 10, 10]
+    ground_truth = one_category([[left, right]])
+    for then, expected in ((left, 1), (right, 51 / 101)):
+        detections = detections_of(0, [middle, then], [0.9, 0.8])
+        assert average_precision(ground_truth, detections, metric="AP50").mean == pytest.approx(expected)
+        assert coco_api(ground_truth, detections, "AP50")[1] == pytest.approx(expected)
+
+
+def test_a_box_that_counts_goes_before_a_crowd_of_higher_overlap():
+    ground_truth = one_category([[BOX]])
+    ground_truth["annotations"].append(
+        {**ground_truth["annotations"][0], "id": 2, "bbox": [0, 0, 20, 20], "iscrowd": 1}
+    )
+    detections = detections_of(0, [[0, 0, 10, 8]], [1])
+    assert average_precision(ground_truth, detections, metric="AP50").mean == 1
+    assert coco_api(ground_truth, detections, "AP50")[1] == 1
+
+
 def test_thresholds_on_overlap():
     # An overlap of .8 reaches the thresholds .5 to .8: seven of ten.
     detections = detections_of(0, [[0, 0, 10, 8]], [1])
@@ -252,6 +273,7 @@ def test_areas_beyond_cocos_range_are_ignored():
     assert average_precision(ground_truth, detections).mean == coco_api(ground_truth, detections)[1] == 1
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_boxes_too_large_to_have_an_area_overlap_nothing():
     detections = detections_of(0, [[-1e300, -1e300, 1.7e308, 1.7e308], BOX], [0.9, 0.8])
     assert average_precision(one_category([[BOX]]), detections).mean == 1
@@ -363,7 +385,7 @@ def test_batches_chunks_and_wide_counts_do_not_change_the_answer(monkeypatch):
     whole = map_replicates(ground_truth, a, n_resamples=100, per_class=True)
     monkeypatch.setattr(resampling, "BATCH_ELEMENTS", 1)
     monkeypatch.setattr(coco_matching, "PAIRS_AT_ONCE", 5)
-    monkeypatch.setattr(importlib.import_module("stats.map_bootstrap"), "WHOLE_IN_FLOAT32", 0)
+    monkeypatch.setattr(importlib.import_module("stats.coco.map_bootstrap"), "WHOLE_IN_FLOAT32", 0)
     np.testing.assert_allclose(
         map_replicates(ground_truth, a, n_resamples=100, per_class=True), whole, rtol=0, atol=1e-14
     )
@@ -525,6 +547,12 @@ def test_refuses_detections_that_have_no_answer(detections, message):
 def test_refuses_ground_truth_that_has_no_answer(part, rows, message):
     with pytest.raises(ValueError, match=message):
         map_bootstrap({**TRUTH, part: rows}, FOUND, FOUND)
+
+
+def test_refuses_boxes_of_boxes():
+    nested = [{**row, "bbox": [[value] for value in row["bbox"]]} for row in FOUND]
+    with pytest.raises(ValueError, match=r"bbox of detections has shape \(3, 4, 1\); expected \(3, 4\)"):
+        average_precision(TRUTH, nested)
 
 
 def test_refuses_what_is_not_a_data_set():

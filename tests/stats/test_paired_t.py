@@ -22,6 +22,26 @@ def test_agrees_with_r_on_students_sleep(reference):
     assert result.difference == result.mean_difference
 
 
+def test_agrees_with_r_on_one_sided_tests_against_another_mean(reference):
+    case, agree = reference("ttest_paired__shifted_one_sided")
+    x, y, popmean, level = case["inputs"].values()
+    expected = case["expected"]
+    two_sided, less, greater = (
+        ttest_paired(x, y, popmean=popmean, alternative=alternative) for alternative in ("two-sided", "less", "greater")
+    )
+    agree(
+        [two_sided.statistic, two_sided.df, two_sided.mean_difference, two_sided.se],
+        [expected[name] for name in ("statistic", "df", "mean_diff", "se")],
+    )
+    agree(
+        [two_sided.pvalue, less.pvalue, greater.pvalue],
+        [expected[name] for name in ("pvalue", "pvalue_less", "pvalue_greater")],
+    )
+    agree(two_sided.confidence_interval(level), expected["ci"])
+    agree(less.confidence_interval(level), [-math.inf, expected["high_less"]])
+    agree(greater.confidence_interval(level), [expected["low_greater"], math.inf])
+
+
 @pytest.mark.parametrize("alternative", ["two-sided", "less", "greater"])
 def test_agrees_with_scipy(alternative):
     generator = np.random.default_rng(0)

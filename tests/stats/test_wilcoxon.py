@@ -248,6 +248,9 @@ def test_where_scipy_is_not_right():
     _, pvalues = brute(d, "wilcox")
     assert scipy_stats.wilcoxon(d, method="exact").pvalue != pytest.approx(pvalues["two-sided"], rel=1e-3)
     assert scipy_stats.wilcoxon(d).statistic == 12  # V is 43
+    x = np.arange(1, 101.0) * np.where(np.isin(np.arange(1, 101), (4, 41)), -1, 1)
+    assert scipy_stats.wilcoxon(x, method="exact").pvalue == 0
+    assert wilcoxon(x, 0 * x, method="exact").pvalue == pytest.approx(2.66e-26, rel=1e-3)
     with pytest.warns(RuntimeWarning, match="divide"):
         scipy_stats.wilcoxon(np.zeros(5), method="asymptotic")
 

@@ -12,7 +12,7 @@ from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.estimation.detections import DetectionCases
 from evalkit.comparisons.files.reading import name_models, one_run
 from evalkit.errors import InputError
-from stats.coco_inputs import read_detections, read_ground_truth
+from stats.coco.inputs import read_detections, read_ground_truth
 
 
 @dataclass(frozen=True, eq=False)

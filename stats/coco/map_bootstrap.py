@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stats.bootstrap import summary_of_replicates
-from stats.coco_inputs import GroundTruth, Source, patients_of_images, read_detections, read_ground_truth
-from stats.coco_matching import match_detections
+from stats.coco.inputs import GroundTruth, Source, patients_of_images, read_detections, read_ground_truth
+from stats.coco.matching import match_detections
+from stats.coco.weighted_precision import WeightedPrecision
 from stats.measures import WHOLE_IN_FLOAT32
 from stats.resampling import batch_size, group_weights, seed_from
 from stats.results import BootstrapResult, Result, announce, checked_level
-from stats.weighted_precision import WeightedPrecision
 from stats.weighted_ranks import Weights
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -56,6 +56,8 @@ def average_precision(ground_truth: Source, detections: Source, *, metric: str =
 
     For each category and IoU threshold the mean, over 101 recall thresholds, of the highest precision at a recall at
     least as high; then the mean over IoU thresholds and categories (Lin et al. 2014, ECCV, and the COCO API).
+    Our own because the bootstrap reuses the matches, which faster-coco-eval keeps to itself, and because the COCO API
+    takes a match with an annotation of id 0 for no match and passes over detections of unknown categories.
 
     Parameters
     ----------
@@ -140,7 +142,7 @@ def map_bootstrap(
 
     A replicate equals the COCO API's answer on a data set in which every image appears as often as it was drawn (its
     copies side by side, images in the order of their ids). Detections are matched once; a replicate changes weights
-    only, so that a thousand cost about as much as one evaluation.
+    only, so that a thousand take seconds.
 
     Parameters
     ----------

@@ -8,14 +8,13 @@ last, since precision rises along them. All counts are whole numbers, hence the 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from stats.coco_inputs import Flags, Integers
+from stats.coco.inputs import Flags, Integers
 from stats.weighted_ranks import Weights, cumulate_rows
 
 # As COCO computes them: 35 * .01 is above 35 / 100, for one, and a recall of 35 / 100 does not reach it.
@@ -108,7 +107,7 @@ def _area(
         left_out[1:] = weights[curve.ignored_source]
         counted -= cumulate_rows(left_out)[curve.ignored_before]
     precision = np.divide(found, np.maximum(counted, 1, out=counted), dtype=np.float64)
-    _highest_from_here(precision)
+    cumulate_rows(precision[::-1], np.maximum)  # the highest from here on
     so_far = reached[found.astype(np.intp) + first]
     newly = so_far.copy()
     newly[1:] -= so_far[:-1]
@@ -134,20 +133,6 @@ def _recalls_reached(n_boxes: Integers) -> tuple[NDArray[np.uint8], Integers]:
     n_reached = np.arange(1, RECALL_THRESHOLDS.size + 1, dtype=np.uint8)
     reached = np.repeat(np.tile(n_reached, n_boxes.size), enough_for.T.ravel())
     return reached, np.cumsum(divisor + 1) - (divisor + 1)
-
-
-def _highest_from_here(rows: NDArray[np.float64]) -> None:
-    """Replace each row by the maximum of it and all rows after it; whole rows in blocks, as `cumulate_rows` adds."""
-    backwards = rows[::-1]
-    length = math.isqrt(len(rows))
-    in_blocks = len(rows) - len(rows) % length
-    blocks = backwards[:in_blocks].reshape(-1, length, rows.shape[1])
-    for i in range(1, length):
-        np.maximum(blocks[:, i], blocks[:, i - 1], out=blocks[:, i])
-    for j in range(1, len(blocks)):
-        np.maximum(blocks[j], blocks[j - 1, -1], out=blocks[j])
-    for k in range(in_blocks, len(rows)):
-        np.maximum(backwards[k], backwards[k - 1], out=backwards[k])
 
 
 def _blocks(image: Integers, score: NDArray[np.float64]) -> Integers:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.coco_inputs import LARGEST_AREA, Detections, Flags, GroundTruth, Integers
+from stats.coco.inputs import LARGEST_AREA, Detections, Flags, GroundTruth, Integers
 
 # Detections of one image and category that count, the highest scores.
 MAX_DETECTIONS = 100
@@ -75,7 +75,8 @@ def match_detections(truth: GroundTruth, detections: Detections, iou_thresholds:
         matched[seeker] |= hit
         taken[found] |= hit
         ignored[seeker] |= hit & truth.ignored[found][:, None]
-    too_large = box[:, 2] * box[:, 3] > LARGEST_AREA
+    with np.errstate(over="ignore"):
+        too_large = box[:, 2] * box[:, 3] > LARGEST_AREA
     ignored |= too_large[:, None] & ~matched
 
     category, image, score = detections.category[order], detections.image[order], detections.score[order]

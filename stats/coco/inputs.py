@@ -218,9 +218,11 @@ def _boxes(boxes: list[Any], name: str) -> NDArray[np.float64]:
     for row, box in enumerate(boxes):
         if not isinstance(box, list | tuple | np.ndarray) or len(box) != 4:
             raise ValueError(f"bbox of {name} is {box!r} at row {row}; expected [x, y, width, height]")
-    array = number_array(boxes, f"bbox of {name}").reshape(-1, 4)
+    array = number_array(boxes, f"bbox of {name}") if boxes else np.empty((0, 4))
+    if array.ndim != 2:
+        raise ValueError(f"bbox of {name} has shape {array.shape}; expected ({len(boxes)}, 4)")
     for wrong, expected in (
-        (~np.isfinite(array).all(axis=1), "four finite numbers"),
+        (~np.logical_and.reduce(np.isfinite(array), axis=1), "four finite numbers"),
         ((array[:, 2] < 0) | (array[:, 3] < 0), "a width and a height that are not negative"),
     ):
         _refuse_where(wrong, array, f"bbox of {name}", expected)

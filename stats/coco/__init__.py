@@ -1,0 +1,1 @@
+"""Average precision of detections in COCO's format, and its bootstrap over images."""
