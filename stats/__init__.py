@@ -3,9 +3,13 @@
 from stats.bootstrap import bootstrap_replicates, difference_from_replicates, paired_bootstrap, two_way_bootstrap
 from stats.coco.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
 from stats.delong import auc, auc_ci, delong_matrix, delong_test
+from stats.delong_unpaired import delong_unpaired
+from stats.effects import effect_size
+from stats.friedman import friedman_nemenyi
 from stats.marginal_homogeneity import bowker, stuart_maxwell
 from stats.mcnemar import mcnemar
 from stats.multiplicity import adjust_pvalues
+from stats.noninferiority import noninferiority
 from stats.paired import ttest_corrected, ttest_paired
 from stats.simultaneous import compare_with_best
 from stats.wilcoxon import wilcoxon
@@ -21,10 +25,14 @@ __all__ = [
     "compare_with_best",
     "delong_matrix",
     "delong_test",
+    "delong_unpaired",
     "difference_from_replicates",
+    "effect_size",
+    "friedman_nemenyi",
     "map_bootstrap",
     "map_replicates",
     "mcnemar",
+    "noninferiority",
     "paired_bootstrap",
     "stuart_maxwell",
     "ttest_corrected",

@@ -13,7 +13,15 @@ from scipy.special import stdtrit
 
 from stats.delong_inputs import read_components, zero_variance_notes
 from stats.inputs import group_index
-from stats.results import Interval, Result, announce, checked_alternative, checked_level, interval_around
+from stats.results import (
+    Interval,
+    Result,
+    announce,
+    checked_alternative,
+    checked_level,
+    interval_around,
+    upper_level,
+)
 from stats.tails import log10_pvalue, t_log_tail, t_pvalue
 
 Labels = NDArray[Any]
@@ -62,7 +70,7 @@ class UnpairedDelongResult(Result):
     def confidence_interval(self, level: float | None = None) -> Interval:
         """Interval of the difference; open to one side where the alternative is."""
         level = checked_level(self.confidence_level if level is None else level)
-        upper = (1 + level) / 2 if self.alternative == "two-sided" else level
+        upper = upper_level(level, self.alternative)
         return interval_around(self.difference, self.se, float(stdtrit(self.df, upper)), self.alternative)
 
 

@@ -100,7 +100,7 @@ class DelongResult(Result):
         """Interval of the difference; open to one side where the alternative is."""
         level = checked_level(self.confidence_level if level is None else level)
         return interval_around(
-            self.difference, self.se, float(ndtri(_upper(level, self.alternative))), self.alternative
+            self.difference, self.se, float(ndtri(upper_level(level, self.alternative))), self.alternative
         )
 
 
@@ -199,7 +199,7 @@ class TTestResult(Result):
     def confidence_interval(self, level: float = 0.95) -> Interval:
         """Interval of the mean difference; open to one side where the alternative is."""
         level = checked_level(level)
-        quantile = float(stdtrit(self.df, _upper(level, self.alternative))) if self.df > 0 else math.nan
+        quantile = float(stdtrit(self.df, upper_level(level, self.alternative))) if self.df > 0 else math.nan
         return interval_around(self.mean_difference, self.se, quantile, self.alternative)
 
 
@@ -269,5 +269,6 @@ def interval_around(center: float, se: float, quantile: float, alternative: str)
     return Interval(low, high)
 
 
-def _upper(level: float, alternative: str) -> float:
+def upper_level(level: float, alternative: str) -> float:
+    """The probability whose quantile bounds an interval of a given level, open to one side where the test is."""
     return (1 + level) / 2 if alternative == "two-sided" else level

@@ -158,7 +158,7 @@ def wilcoxon(
     `stats.pairs.signed_differences`.
 
     scipy.stats.wilcoxon (1.17) is right for the asymptotic test, and for the exact one without ties and zeros up to n
-    of 50 or so; above, its upper tail is 1 - cdf (n = 100 with the ranks 4 and 41 negative: 0 instead of 2.7e-26). It is
+    of 50 or so; above, its upper tail is 1 - cdf (n = 100, ranks 4 and 41 negative: 0 instead of 2.7e-26). It is
     not used because its two-sided statistic is min(V, n (n + 1) / 2 - V); "exact" takes the distribution without ties
     where there are ties, and counts Pratt's zeros in it; "auto" with ties or zeros is exact up to n = 13 only; all
     differences 0 divide by 0; it ranks the rounding of the subtraction; and it has no estimate and no interval.

@@ -13,21 +13,22 @@ from scipy.special import ndtr
 from stats import (
     auc,
     bootstrap_replicates,
+    bowker,
+    compare_with_best,
     delong_matrix,
     delong_test,
     difference_from_replicates,
+    mcnemar,
     paired_bootstrap,
+    stuart_maxwell,
     ttest_corrected,
     ttest_paired,
     two_way_bootstrap,
+    wilcoxon,
 )
 from stats.delong_unpaired import delong_unpaired
 from stats.friedman import friedman_nemenyi
-from stats.marginal_homogeneity import bowker, stuart_maxwell
-from stats.mcnemar import mcnemar
 from stats.noninferiority import noninferiority
-from stats.simultaneous import compare_with_best
-from stats.wilcoxon import wilcoxon
 
 ALPHA = 0.05
 

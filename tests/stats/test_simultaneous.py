@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from stats import auc, bootstrap_replicates, paired_bootstrap
-from stats.simultaneous import compare_with_best
+from stats import auc, bootstrap_replicates, compare_with_best, paired_bootstrap
 
 quick = settings(deadline=None, max_examples=60)
 ALPHA = 0.05
