@@ -211,6 +211,35 @@ def test_a_missing_data_folder_is_said_where_it_matters(finished, study, tmp_pat
     assert "Traceback" not in output
 
 
+@pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: its p-values cannot be compared")
+def test_p_values_agree_with_r_and_a_wrong_one_fails(finished) -> None:
+    done = finished.snakemake("reports/crosscheck.csv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check = pd.read_csv(finished.folder / "reports/crosscheck.csv")
+    assert set(check["table"]) == {"table5", "table7"}
+    assert (check["status"] == "agrees").sum() > 20
+    rows = finished.results() / "reports/table7.csv"
+    frame = pd.read_csv(rows, dtype=str, keep_default_na=False)
+    frame.loc[frame["p_adjusted"] != "", "p_adjusted"] = "0.0123"
+    frame.to_csv(rows, index=False)
+    done = finished.snakemake("reports/crosscheck.csv")
+    assert done.returncode != 0
+    assert "are others in R" in (finished.results() / "logs/crosscheck.log").read_text()
+
+
+def test_max_t_allows_for_the_choice_of_the_best(finished, study) -> None:
+    study["tables"]["table7"]["adjustment"] = "max_t"
+    finished.write(study)
+    done = finished.snakemake("reports/table7.csv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pd.read_csv(finished.folder / "reports/table7.csv")
+    against_best = rows.query("policy == 'best' and role == 'primary' and p_value == p_value")
+    assert set(against_best["adjustment"]) == {"max_t"}
+    assert set(against_best["family_size"]) == {3}
+    assert set(rows.query("role == 'paper' and p_value == p_value")["adjustment"]) == {"holm"}
+    assert "so allow for the choice" in (finished.folder / "reports/table7.md").read_text().replace("\n", " ")
+
+
 def test_snakemake_makes_its_report(finished) -> None:
     done = finished.snakemake("reports/table7.csv", flags=("--report", "report.html"))
     assert done.returncode == 0, done.stdout + done.stderr
