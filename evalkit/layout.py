@@ -36,8 +36,12 @@ class Layout:
         return self.root / "splits" / f"{evaluation}.parquet"
 
     def pretraining(self, backbone: str) -> Path:
-        """The folder of weights made by this study: ``checkpoint.pth``, ``moco.pth``, ``run.json``."""
+        """The folder of weights made by this study: ``checkpoint.pth`` and ``run.json``."""
         return self.root / "pretraining" / backbone
+
+    def export(self, backbone: str) -> Path:
+        """A backbone's weights in the layout of FAIR MoCo."""
+        return self.root / "exports" / f"{backbone}-moco.pth"
 
     def weights(self, backbone: str) -> Path:
         """Canonical weights; beside them lies the ``.json``, the load report."""

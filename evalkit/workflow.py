@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.config.datasets import CsvEntry
 from evalkit.config.loading import Study, load_study
+from evalkit.config.pretraining import Pretraining
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
@@ -122,12 +123,17 @@ def split_hash(study: Study, evaluation: str) -> str:
 
 
 def pretraining_inputs(study: Study, backbone: str) -> list[Path]:
-    """The data a backbone is made from, and the evaluations' data, whose patients must be others."""
-    entry = study.backbone(backbone)
-    if entry.pretrain is None:
-        raise InputError(f"the backbone {backbone!r} is not made by this workflow", "an entry with 'pretrain'")
-    datasets = [entry.pretrain.data, *(evaluation.dataset for evaluation in study.file.evaluations.values())]
-    return [path for dataset in dict.fromkeys(datasets) for path in dataset_files(study, dataset)]
+    """A pretraining's data, the evaluations' (whose patients must be others), and the weights it starts from."""
+    pretrain = _pretraining(study, backbone)
+    datasets = [pretrain.data, *(evaluation.dataset for evaluation in study.file.evaluations.values())]
+    files = [path for dataset in dict.fromkeys(datasets) for path in dataset_files(study, dataset)]
+    return files + (weights_files(study, pretrain.init) if pretrain.init else [])
+
+
+def pretraining_module(study: Study, backbone: str) -> str:
+    """The module that makes a backbone; its code decides the weights."""
+    method = _pretraining(study, backbone).method
+    return f"evalkit.pretraining.{'supervised' if method == 'supervised' else 'contrastive'}"
 
 
 def pretraining_hash(study: Study, backbone: str) -> str:
@@ -246,6 +252,13 @@ def table_hash(study: Study, table: str) -> str:
             "backbones": {name: _values(study.backbone(name)) for name in shown},
         }
     )
+
+
+def _pretraining(study: Study, backbone: str) -> Pretraining:
+    pretrain = study.backbone(backbone).pretrain
+    if pretrain is None:
+        raise InputError(f"the backbone {backbone!r} is not made by this workflow", "an entry with 'pretrain'")
+    return pretrain
 
 
 def _known_checkpoint(study: Study, backbone: str) -> Path | None:

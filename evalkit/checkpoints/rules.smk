@@ -9,7 +9,6 @@ rule pretrain:
         lambda wildcards: facts.pretraining_inputs(study, wildcards.backbone),
     output:
         checkpoint=layout.pretraining("{backbone}") / "checkpoint.pth",
-        moco=layout.pretraining("{backbone}") / "moco.pth",
         record=layout.pretraining("{backbone}") / "run.json",
     log:
         layout.root / "logs/pretraining/{backbone}.log",
@@ -21,9 +20,24 @@ rule pretrain:
         gpu=facts.gpus(study),
     params:
         recipe=lambda wildcards: facts.pretraining_hash(study, wildcards.backbone),
-        code=code_hash("evalkit.pretraining.supervised"),
+        code=lambda wildcards: code_hash(facts.pretraining_module(study, wildcards.backbone)),
     shell:
         "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
+
+
+# For others' code, and for an entry that reads a backbone back from another layout.
+rule export_moco:
+    input:
+        weights=layout.weights("{backbone}"),
+        report=layout.weights("{backbone}").with_suffix(".json"),
+    output:
+        layout.export("{backbone}"),
+    log:
+        layout.root / "logs/exports/{backbone}.log",
+    params:
+        code=code_hash("evalkit.checkpoints.exporting"),
+    shell:
+        "{PYTHON} -m evalkit.checkpoints.exporting --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
 
 
 rule canonicalise:

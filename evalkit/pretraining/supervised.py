@@ -1,7 +1,6 @@
 """Supervised pretraining: a network trained from random initialisation on the labels of a data set of its own.
 
-The folder of a backbone made here gets ``checkpoint.pth`` (plain names, head included), ``moco.pth`` (the same trunk
-in the layout of FAIR MoCo and CheSS) and, last, ``run.json``.
+The folder of a backbone made here gets ``checkpoint.pth`` (plain names, head included) and, last, ``run.json``.
 """
 
 from __future__ import annotations
@@ -11,16 +10,13 @@ from typing import cast
 
 import numpy as np
 
-from evalkit.checkpoints.trunks import trunk_of
-from evalkit.checkpoints.writing import write_moco_layout
-from evalkit.config.backbones import Pretraining
 from evalkit.config.loading import Study
+from evalkit.config.pretraining import Supervised
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
-from evalkit.packing.packed import load_packed
+from evalkit.pretraining.sources import check_apart_from_evaluations
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
-from evalkit.splits.leakage import check_disjoint
 from evalkit.training.classifier import Classifier, train_classifier, why_undefined
 from evalkit.training.examples import Examples, load_examples
 from evalkit.training.networks import untrained_network
@@ -28,7 +24,7 @@ from evalkit.training.progress import showing_progress
 from evalkit.training.session import training_session
 from evalkit.training.state import write_tensors
 
-CHECKPOINT, MOCO = "checkpoint.pth", "moco.pth"
+CHECKPOINT = "checkpoint.pth"
 
 #: Share of the patients kept for choosing what is best.
 VALIDATION_SHARE = 0.1
@@ -49,7 +45,7 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
         pixels with an evaluation's, or the training came to nothing.
     """
     entry = _entry(study, backbone)
-    _check_disjoint(study, entry.data)
+    check_apart_from_evaluations(study, entry.data)
     examples = load_examples(study, entry.data, entry.labels)
     train, validation = divide(examples, dataset=entry.data, seed=study.file.seed)
     network, recipe, folder = untrained_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)
@@ -94,7 +90,7 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
                 epoch = best.step * recipe.batch_size // len(train)
                 with replacing_run(folder) as staging:
                     _write_weights(staging, classifier, arch=network.arch, epoch=epoch)
-                    record["outputs"] = {name: file_sha256(staging / name) for name in (CHECKPOINT, MOCO)}
+                    record["outputs"] = {CHECKPOINT: file_sha256(staging / CHECKPOINT)}
                     record |= stopwatch.stop(device=session.hardware.name)
                     write_record(staging, record)
                 for state in states:
@@ -119,24 +115,15 @@ def divide(examples: Examples, *, dataset: str, seed: int) -> tuple[Examples, Ex
     return examples.select(ids[~validating]), examples.select(ids[validating])
 
 
-def _entry(study: Study, backbone: str) -> Pretraining:
+def _entry(study: Study, backbone: str) -> Supervised:
     entry = study.backbone(backbone).pretrain
-    if entry is None:
+    if not isinstance(entry, Supervised):
         raise InputError(
-            f"the backbone {backbone!r} has no 'pretrain'",
+            f"the backbone {backbone!r} is not made by supervised pretraining",
             "a backbone whose weights this workflow makes",
             "name another backbone, or add 'pretrain' to its entry",
         )
     return entry
-
-
-def _check_disjoint(study: Study, dataset: str) -> None:
-    """Refuse to pretrain on what an evaluation trains or tests with."""
-    size, layout = study.file.image_size, study.layout
-    own = load_packed(layout.packed(dataset, size)).index
-    for other in dict.fromkeys(evaluation.dataset for evaluation in study.file.evaluations.values()):
-        index = own if other == dataset else load_packed(layout.packed(other, size)).index
-        check_disjoint(own, index, names=(f"the pretraining data {dataset!r}", f"the evaluations' data {other!r}"))
 
 
 def _refuse(backbone: str, failure: str, remedy: str) -> None:
@@ -147,5 +134,3 @@ def _refuse(backbone: str, failure: str, remedy: str) -> None:
 def _write_weights(folder: Path, classifier: Classifier, *, arch: str, epoch: int) -> None:
     tensors = {name: value.cpu().contiguous() for name, value in classifier.network.state_dict().items()}
     write_tensors(folder / CHECKPOINT, {"arch": arch, "epoch": epoch, "state_dict": tensors})
-    trunk = {name: tensors[name] for name in trunk_of(arch).shapes}
-    write_moco_layout(folder / MOCO, trunk, arch=arch, epoch=epoch)

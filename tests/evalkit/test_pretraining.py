@@ -6,7 +6,9 @@ import sys
 import pytest
 import torch
 
+from evalkit.checkpoints import exporting
 from evalkit.checkpoints.sources import make_canonical
+from evalkit.checkpoints.writing import save_canonical
 from evalkit.commands import run_command
 from evalkit.errors import InputError
 from evalkit.pretraining import supervised
@@ -28,20 +30,30 @@ def made(data: str = "other", **recipe: object) -> dict:
     }
 
 
-def test_it_leaves_a_checkpoint_and_the_same_trunk_in_the_layout_of_moco(make_study) -> None:
+def test_it_leaves_a_checkpoint_and_its_record(make_study) -> None:
     study = make_study(backbones=made())
     record = pretrain(study, "made")
     folder = study.layout.pretraining("made")
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pth", "moco.pth", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pth", "run.json"]
     assert read_record(folder) == record
     assert (record["outcome"], record["selection"]["steps"]) == ("done", 6)
     checkpoint = torch.load(folder / "checkpoint.pth", weights_only=True)
     assert checkpoint["arch"] == "resnet10t"
     assert checkpoint["state_dict"]["conv1.0.weight"].shape[1] == 1
     assert checkpoint["state_dict"]["fc.weight"].shape[0] == 2
-    entry = study.backbone("made")
-    reports = [make_canonical(entry, path=folder / name)[1] for name in ("checkpoint.pth", "moco.pth")]
-    assert reports[0].fingerprint == reports[1].fingerprint
+
+
+def test_it_can_be_exported_to_the_layout_of_moco_and_read_back(make_study, monkeypatch, capsys) -> None:
+    study = make_study(backbones=made())
+    pretrain(study, "made")
+    tensors, report = make_canonical(study.backbone("made"), path=study.layout.pretraining("made") / "checkpoint.pth")
+    save_canonical(study.layout.weights("made"), tensors, report)
+    monkeypatch.setattr(sys, "argv", ["exporting", "--study", "tiny.yaml", "--backbone", "made"])
+    exporting.main()
+    path = study.layout.export("made")
+    assert capsys.readouterr().out.strip() == str(path)
+    read_back = make_canonical(study.backbone("made").model_copy(update={"format": "moco"}), path=path)[1]
+    assert read_back.fingerprint == report.fingerprint
 
 
 def test_it_is_done_once_and_again_when_the_recipe_changes(make_study, monkeypatch) -> None:
@@ -83,7 +95,7 @@ def test_a_training_that_diverges_makes_no_weights(make_study) -> None:
 
 
 def test_a_backbone_that_is_not_made_here_is_named(make_study) -> None:
-    with pytest.raises(InputError, match="'scratch' has no 'pretrain'"):
+    with pytest.raises(InputError, match="'scratch' is not made by supervised pretraining"):
         pretrain(make_study(), "scratch")
 
 

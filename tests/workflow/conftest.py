@@ -31,7 +31,7 @@ BACKBONES = {
     "read-back": {
         "label": "Read back <from a file>",
         "arch": "resnet10t",
-        "path": "${RESULTS}/pretraining/made/moco.pth",
+        "path": "${RESULTS}/exports/made-moco.pth",
         "format": "moco",
         "baseline": "scratch",
     },
