@@ -33,6 +33,7 @@ wildcard_constraints:
     backbone="[A-Za-z0-9_.-]+",
     span=r"\d+-\d+",
     size=r"\d+",
+    figure="figure_[a-z0-9_]+",
     table=r"(?!crosscheck\.)[A-Za-z0-9_.-]+",
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.config.datasets import CsvEntry
 from evalkit.config.loading import Study, load_study
-from evalkit.config.pretraining import Pretraining
+from evalkit.config.pretraining import Contrastive, Pretraining
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
@@ -134,6 +134,44 @@ def pretraining_module(study: Study, backbone: str) -> str:
     """The module that makes a backbone; its code decides the weights."""
     method = _pretraining(study, backbone).method
     return f"evalkit.pretraining.{'supervised' if method == 'supervised' else 'contrastive'}"
+
+
+def contrastive_backbones(study: Study) -> list[str]:
+    """The backbones that contrastive pretraining makes, those that others start from included."""
+    entries = study.origins | study.backbones
+    return [name for name, entry in entries.items() if isinstance(entry.pretrain, Contrastive)]
+
+
+def pretraining_records(study: Study) -> list[Path]:
+    """The records of contrastive pretraining, for its figure.
+
+    Raises
+    ------
+    SystemExit
+        The study has no such backbone. Snakemake would show any other exception with a traceback.
+    """
+    records = [study.layout.pretraining(name) / "run.json" for name in contrastive_backbones(study)]
+    if not records:
+        raise SystemExit(
+            f"error: {study.source} has no contrastive pretraining; there is nothing to draw"
+        )
+    return records
+
+
+def views_inputs(study: Study) -> list[Path]:
+    """The packed images that examples of the first contrastive backbone's views are made from."""
+    pretraining_records(study)
+    return dataset_files(study, _pretraining(study, contrastive_backbones(study)[0]).data)
+
+
+def views_arguments(study: Study) -> tuple[str, str]:
+    """The backbone whose views are shown, and a hash of them."""
+    names = contrastive_backbones(study)
+    if not names:
+        return "", ""
+    entry = _pretraining(study, names[0])
+    assert isinstance(entry, Contrastive)
+    return names[0], value_hash(_values(entry.views))
 
 
 def pretraining_hash(study: Study, backbone: str) -> str:

@@ -63,6 +63,60 @@ rule publish_crosscheck:
         "cp {input:q} {output:q}"
 
 
+rule figure_pretraining:
+    input:
+        lambda wildcards: facts.pretraining_records(study),
+    output:
+        multiext(str(layout.report("figure_pretraining")), ".pdf", ".png"),
+    log:
+        layout.root / "logs/figures/pretraining.log",
+    params:
+        labels=[entry.label for entry in study.backbones.values()],
+        code=code_hash("reports.pretraining_curves"),
+    shell:
+        "{PYTHON} -m reports.pretraining_curves --study {study.source:q} > {log:q} 2>&1"
+
+
+rule examples_of_views:
+    input:
+        lambda wildcards: facts.views_inputs(study),
+    output:
+        layout.report("figure_augmentations.npz"),
+    log:
+        layout.root / "logs/figures/examples_of_views.log",
+    params:
+        views=facts.views_arguments(study),
+        code=code_hash("evalkit.pretraining.examples_of_views"),
+    shell:
+        "{PYTHON} -m evalkit.pretraining.examples_of_views --study {study.source:q} --backbone {params.views[0]}"
+        " > {log:q} 2>&1"
+
+
+rule figure_augmentations:
+    input:
+        layout.report("figure_augmentations.npz"),
+    output:
+        multiext(str(layout.report("figure_augmentations")), ".pdf", ".png"),
+    log:
+        layout.root / "logs/figures/augmentations.log",
+    params:
+        code=code_hash("reports.augmentations"),
+    shell:
+        "{PYTHON} -m reports.augmentations --study {study.source:q} > {log:q} 2>&1"
+
+
+rule publish_figure:
+    input:
+        multiext(str(layout.report("{figure}")), ".pdf", ".png"),
+    output:
+        pdf="reports/{figure}.pdf",
+        png=report("reports/{figure}.png", category="Figures"),
+    params:
+        study=study.name,
+    shell:
+        "cp {input:q} reports/"
+
+
 # reports/ holds the chosen study's copies; a change of study changes the inputs and so refreshes them.
 rule publish:
     input:

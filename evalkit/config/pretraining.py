@@ -22,30 +22,28 @@ class Views(Strict):
     scale: float = Field(0.2, ge=0, lt=1, description="Largest relative change of size.")
     rotate: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees.")
     shift_scale_rotate: Probability = Field(0.8, description="Probability of shift, change of size and rotation.")
-    distortion: float = Field(0.15, ge=0, lt=1, description="Largest optical (barrel or pincushion) distortion.")
+    distortion: float = Field(
+        0.15, ge=0, le=1 / 3, description="Largest relative shift of a corner by barrel or pincushion distortion."
+    )
     optical_distortion: Probability = 0.3
     median_blur: Probability = 0.1
     motion_blur: Probability = 0.2
-    blur_size: int = Field(5, ge=3, description="Side of the motion blur's kernel in pixels, odd; the median's is 3.")
-    sharpening: float = Field(0.5, ge=0, le=1, description="Largest share of the sharpened image.")
+    blur: float = Field(
+        0.03, ge=0, lt=1, description="Length of the motion blur, as a share of the side; never below 3 pixels."
+    )
+    sharpening: float = Field(0.5, ge=0, le=1, description="Largest share of the image with its Laplacian subtracted.")
     sharpen: Probability = 0.2
-    hole: float = Field(0.25, ge=0, lt=1, description="Largest side of a hole, as a share of the side.")
+    hole: float = Field(0.25, ge=0, lt=1, description="Largest side of a hole, as a share of the side; half is least.")
     holes: int = Field(2, ge=0, le=16, description="How many holes.")
     cutout: Probability = 0.5
-    brightness: float = Field(0.3, ge=0, lt=1, description="Largest change of brightness; 1 is the full grey range.")
+    brightness: float = Field(0.15, ge=0, lt=1, description="Largest change of brightness; 1 is the full grey range.")
     random_brightness: Probability = 0.8
-    contrast: float = Field(0.4, ge=0, lt=1, description="Largest relative change of contrast about the mean.")
+    contrast: float = Field(0.3, ge=0, lt=1, description="Largest relative change of contrast about the mean.")
     random_contrast: Probability = 0.8
     noise: float = Field(0.03, ge=0, lt=1, description="Largest standard deviation of added noise; 1 is all greys.")
     gauss_noise: Probability = 0.3
     speckle: float = Field(0.1, ge=0, lt=1, description="Largest relative change of a pixel.")
     multiplicative_noise: Probability = 0.3
-
-    @model_validator(mode="after")
-    def _check(self) -> Views:
-        if self.blur_size % 2 == 0:
-            raise ValueError(f"blur_size is {self.blur_size}; give an odd number, so that the kernel has a centre")
-        return self
 
 
 class Approximation(Strict):

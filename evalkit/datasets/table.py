@@ -31,7 +31,8 @@ def read_table(entry: CsvEntry, root: Path) -> Manifest:
     Returns
     -------
     Manifest
-        Columns other than `REQUIRED` and `OPTIONAL` are labels, in the table's order. Without image_id, the path is
+        Columns other than `REQUIRED` and `OPTIONAL` are labels, in the table's order; without any, the images serve
+        for contrastive pretraining only. Without image_id, the path is
         the id; without study_id, each image is its own study.
 
     Raises
@@ -51,12 +52,6 @@ def read_table(entry: CsvEntry, root: Path) -> Manifest:
             f"{table} has no column {' and none called '.join(map(repr, missing))}{nearest(missing[0], header)}",
             f"the columns {' and '.join(REQUIRED)}, separated by commas",
             "name the columns so, or save the table with commas",
-        )
-    if not labels:
-        raise InputError(
-            f"{table} has the columns {', '.join(header)} and no label",
-            "one column for each label besides " + ", ".join((*REQUIRED, *OPTIONAL)),
-            "add the labels' columns",
         )
     rows = read_columns(table, (*REQUIRED, *labels), optional=OPTIONAL)
     blank = pd.Series("", index=rows.index, dtype="str")

@@ -6,6 +6,7 @@ import argparse
 
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import load_study
+from evalkit.config.pretraining import Contrastive
 from evalkit.training.environment import prepare_environment
 
 
@@ -17,8 +18,11 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     prepare_environment(study.file.threads)
-    # Imports torch, which reads the environment once.
-    from evalkit.pretraining.supervised import pretrain
+    # These import torch, which reads the environment once.
+    if isinstance(study.backbone(arguments.backbone).pretrain, Contrastive):
+        from evalkit.pretraining.contrastive import pretrain
+    else:
+        from evalkit.pretraining.supervised import pretrain
 
     pretrain(study, arguments.backbone)
 

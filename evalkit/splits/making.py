@@ -127,6 +127,12 @@ def choose_labels(evaluation: Evaluation, manifest: Manifest) -> list[str]:
         The data set does not have one of them.
     """
     labels = evaluation.labels or manifest.default_labels
+    if not labels:
+        raise InputError(
+            f"the data set {evaluation.dataset!r} has no label",
+            "one or more columns of labels, for the evaluation to predict",
+            "add the labels' columns to its table; without them it serves for contrastive pretraining only",
+        )
     for label in labels:
         if label not in manifest.labels:
             raise InputError(

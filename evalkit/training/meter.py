@@ -29,13 +29,13 @@ class Meter:
         self._seconds = seconds
         self._loss_sum = torch.tensor(loss_sum, dtype=torch.float64, device=hardware.device)
         self._finite = torch.tensor(True, device=hardware.device)
-        self._began = time.perf_counter()
+        self._began: float | None = time.perf_counter()
 
     @property
     def seconds(self) -> float:
         """Time spent so far, pauses left out."""
         self._hardware.synchronize()
-        return self._seconds + time.perf_counter() - self._began
+        return self._seconds + (0.0 if self._began is None else time.perf_counter() - self._began)
 
     def note(self, loss: Tensor) -> None:
         """Take note of a step's loss; the device is not waited for."""
@@ -60,7 +60,7 @@ class Meter:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the time spent inside out of the count."""
-        self._seconds = self.seconds
+        self._seconds, self._began = self.seconds, None
         try:
             yield
         finally:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from evalkit.config.datasets import CsvEntry
+from evalkit.config.study import Evaluation
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
+from evalkit.splits.making import choose_labels
 
 TABLE = """path,patient_id,Edema,Effusion
 a/1.png,p1,1,0
@@ -107,9 +109,14 @@ def test_a_study_of_two_patients_is_refused(own_table):
         read_dataset(entry(), own_table(text))
 
 
-def test_a_table_without_labels_is_refused(own_table):
-    with pytest.raises(InputError, match="and no label"):
-        read_dataset(entry(), own_table("path,patient_id\n1.png,p1\n"))
+def test_a_table_without_labels_serves_for_pretraining_only(own_table):
+    manifest = read_dataset(entry(), own_table("path,patient_id\n1.png,p1\n2.png,p2\n"))
+    assert (manifest.labels, manifest.default_labels, len(manifest.images)) == ([], [], 2)
+    recipe = {"lr": 0.001, "steps": 1}
+    evaluation = Evaluation.model_validate({"task": "multilabel", "dataset": "own", "recipe": recipe})
+    with pytest.raises(InputError, match="the data set 'own' has no label") as caught:
+        choose_labels(evaluation, manifest)
+    assert "contrastive pretraining only" in caught.value.remedy
 
 
 @pytest.mark.parametrize("text", ["", "path,patient_id,Edema\n"])
