@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Group
 from rich.markup import escape
+from rich.table import Column
 from rich.table import Table as RichTable
 
 from evalkit.config.datasets import CheXpertEntry, Dataset
@@ -51,7 +52,7 @@ class DatasetForecast:
 
 @dataclass(frozen=True)
 class EvaluationForecast:
-    """One evaluation and backbone: runs, jobs, images through the network, and bytes of predictions.
+    """One evaluation (or pretraining) and backbone: runs, jobs, images through the network, bytes of predictions.
 
     Attributes
     ----------
@@ -87,6 +88,22 @@ def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
         for name, evaluation in study.file.evaluations.items()
         for backbone in study.backbones
     ]
+
+
+def forecast_pretraining(study: Study) -> list[EvaluationForecast]:
+    """Forecast the pretraining that the workflow does itself, those included that others start from."""
+    images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
+    forecasts = []
+    for name, entry in (study.origins | study.backbones).items():
+        pretrain = entry.pretrain
+        if pretrain is None:
+            continue
+        seen = pretrain.recipe.count_steps(images=images[pretrain.data]) * pretrain.recipe.batch_size
+        # SimCLR learns from both views of an image; MoCo only looks at the second one, and so does a validation.
+        trained = 2 * seen if pretrain.method == "simclr" else seen
+        looked = {"simclr": 0, "moco": seen, "supervised": pretrain.recipe.validations * images[pretrain.data] // 10}
+        forecasts.append(EvaluationForecast("pretraining", name, 1, 1, trained, looked[pretrain.method], 0))
+    return forecasts
 
 
 def recorded_speeds(study: Study) -> dict[str, float]:
@@ -174,9 +191,10 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         packed = "unknown" if forecast.images is None else _size(forecast.packed_bytes)
         data.add_row(forecast.name, count, forecast.basis, packed)
     speeds: dict[str, tuple[float, str]] = {arch: (speed, "recorded") for arch, speed in recorded_speeds(study).items()}
-    runs = RichTable("evaluation", "backbone", "jobs", "runs", "images trained", "images/s", "hours of one process")
+    names = [Column(name, overflow="fold", no_wrap=True) for name in ("evaluation", "backbone")]
+    runs = RichTable(*names, "jobs", "runs", "images trained", "images/s", "hours")
     hours, bytes_predicted = 0.0, 0
-    for planned in forecast_evaluations(study):
+    for planned in forecast_pretraining(study) + forecast_evaluations(study):
         entry = study.backbone(planned.backbone)
         if images_per_second is not None:
             speeds[entry.arch] = (images_per_second, "given")
@@ -201,7 +219,7 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
     unknown = any(forecast.images is None for forecast in forecast_datasets(study))
     total = (
         f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk for "
-        "pixels and predictions. Pretraining made by the workflow is not included."
+        "pixels and predictions."
         + (" A data set of unknown size counts as empty: it is known once it has been read." if unknown else "")
     )
     return Group(data, runs, total)
