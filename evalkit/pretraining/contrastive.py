@@ -7,6 +7,7 @@ The folder of a backbone made here gets ``checkpoint.pth``, in the layout of FAI
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from evalkit.pretraining.encoders import build_encoder
 from evalkit.pretraining.loop import Course, contrast
 from evalkit.pretraining.methods import Method, make_method
 from evalkit.pretraining.pairs import Pairs
-from evalkit.pretraining.saving import write_encoder
+from evalkit.pretraining.saving import read_encoder, write_encoder
 from evalkit.pretraining.sources import check_apart_from_evaluations
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
@@ -54,7 +55,8 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
     examples = _without_labels(load_examples(study, entry.data, None))
     _check_count(examples, entry)
     plan, recipe, folder = start_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)
-    steps = recipe.count_steps(images=len(examples))
+    steps = count_steps(entry, images=len(examples))
+    earlier = find_continued(study, backbone)
     with training_session(study) as session:
         facts: dict[str, Any] = {
             "task": "contrastive pretraining",
@@ -62,6 +64,7 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
             "seed": _seed(entry, study.file.seed),
             "recipe": recipe.model_dump(mode="json", exclude={"steps", "epochs", "augmentation", "validations"}),
             "pretraining": _describe(entry),
+            "continues": file_sha256(earlier) if earlier else None,
             "network": plan.describe(),
             "data": {"train": examples.describe()},
             "code": code_hash(__name__),
@@ -75,7 +78,15 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
                 return cast(RunRecord, found)
             stopwatch, (state,) = Stopwatch(), session.states(key, recipe)
             method, course = _train(
-                entry, plan, examples, steps=steps, seed=facts["seed"], session=session, state=state, progress=progress
+                entry,
+                plan,
+                examples,
+                earlier=earlier,
+                steps=steps,
+                seed=facts["seed"],
+                session=session,
+                state=state,
+                progress=progress,
             )
             _refuse_failure(backbone, course, entry, steps=steps)
             record = {"study": study.name, "key": key, **facts, **_outcome(course, entry, session)}
@@ -129,6 +140,39 @@ def start_network(study: Study, backbone: str) -> Network:
     return replace(start, mean=own.mean, std=own.std, statistics=own.origin)
 
 
+def find_continued(study: Study, backbone: str) -> Path | None:
+    """The checkpoint that a chained pretraining takes everything from, and not the trunk alone.
+
+    That is where the entry it starts from was made here by the same method with the same projection (and, for MoCo,
+    the same queue): its projection head, key encoder and queue go on, as in the IFA paper's released code. A new head
+    would send the gradients of random directions into a trained trunk, and a new queue compare with noise at first.
+    Optimiser and schedule begin anew.
+    """
+    entry = _entry(study, backbone)
+    if entry.init is None:
+        return None
+    first = study.backbone(entry.init).pretrain
+    alike = type(first) is type(entry) and isinstance(first, Contrastive) and first.projection == entry.projection
+    if alike and isinstance(first, Moco) and isinstance(entry, Moco):
+        alike = first.queue == entry.queue
+    if not alike:
+        return None
+    path = study.layout.pretraining(entry.init) / CHECKPOINT
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist",
+            f"the checkpoint of {entry.init!r}, whose head and keys go on",
+            f"make it: python -m evalkit.pretraining --study {study.source} --backbone {entry.init}",
+        )
+    return path
+
+
+def count_steps(entry: Contrastive, *, images: int) -> int:
+    """Optimiser steps of a pretraining; an epoch has full batches only."""
+    epochs = entry.recipe.epochs
+    return epochs * (images // entry.recipe.batch_size) if epochs else entry.recipe.count_steps(images=images)
+
+
 def _entry(study: Study, backbone: str) -> Moco | Simclr:
     entry = study.backbone(backbone).pretrain
     if not isinstance(entry, Moco | Simclr):
@@ -150,7 +194,7 @@ def _check_count(examples: Examples, entry: Contrastive) -> None:
     if len(examples) < size:
         raise InputError(
             f"the data {entry.data!r} have {len(examples):,} images, and recipe.batch_size is {size}",
-            "at least as many different images as a batch holds, or an image would be compared with itself",
+            "at least as many images as a batch holds, or an image would be compared with itself",
             "lower recipe.batch_size, or pretrain on more images",
         )
 
@@ -175,6 +219,7 @@ def _train(
     plan: Network,
     examples: Examples,
     *,
+    earlier: Path | None,
     steps: int,
     seed: int,
     session: Session,
@@ -195,6 +240,8 @@ def _train(
         device=device,
     )
     method = make_method(entry, encoder, pairs, hardware, session.ranks)
+    if earlier is not None:
+        method.restore(read_encoder(earlier, arch=plan.arch))
     course = contrast(
         method,
         pairs,

@@ -113,12 +113,15 @@ def build_encoder(plan: Network, *, projection: int, blocks: Iterable[int], seed
     stages = find_stages(trunk, plan.arch) if (blocks := sorted(blocks)) else {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_from(purpose="projection head", seed=seed))
-        return Encoder(
+        encoder = Encoder(
             trunk,
             width=trunk.head_hidden_size,
             projection=projection,
             stages={block: stages[block] for block in blocks},
         )
+    if blocks:
+        _check_maps(encoder, plan, image_size)
+    return encoder
 
 
 def find_stages(trunk: nn.Module, arch: str) -> dict[int, str]:
@@ -138,9 +141,23 @@ def find_stages(trunk: nn.Module, arch: str) -> dict[int, str]:
     modules = [each["module"] for each in listed][-4:]
     reductions = [each["reduction"] for each in listed][-4:]
     if reductions != _REDUCTIONS or getattr(trunk, "output_fmt", "NCHW") != "NCHW":
-        raise InputError(
-            f"ifa is asked for, and {arch} has no four stages of blocks that each halve the feature maps",
-            "an architecture such as resnet18, resnet50, densenet121 or convnext_tiny",
-            "choose another arch for this backbone, or leave ifa out",
-        )
+        raise _no_stages(arch)
     return dict(enumerate(modules, start=1))
+
+
+def _check_maps(encoder: Encoder, plan: Network, image_size: int) -> None:
+    """Look at the feature maps of one image: not every architecture's list of them tells the truth."""
+    encoder.eval()
+    with torch.no_grad():
+        _, maps = encoder(torch.zeros(1, plan.in_channels, image_size, image_size))
+    encoder.train()
+    if not all(isinstance(each, Tensor) and each.ndim == 4 for each in maps.values()):
+        raise _no_stages(plan.arch)
+
+
+def _no_stages(arch: str) -> InputError:
+    return InputError(
+        f"ifa is asked for, and {arch} has no four stages of blocks that each halve the feature maps",
+        "an architecture such as resnet18, resnet50, densenet121 or convnext_tiny",
+        "choose another arch for this backbone, or leave ifa out",
+    )

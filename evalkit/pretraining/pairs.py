@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,38 @@ from torch import Tensor
 
 from evalkit.config.pretraining import Views
 from evalkit.pretraining.views import draw_views, make_views
-from evalkit.training.batches import Normaliser, Pixels, batch_positions, to_grey
+from evalkit.seeds import seed_from
+from evalkit.training.batches import Normaliser, Pixels, to_grey
+
+
+def different_images(step: int, *, images: int, batch_size: int, seed: int) -> NDArray[np.int64]:
+    """Say which images make up the batch of one step, each of them once.
+
+    The images are shuffled anew for each pass, and what a pass leaves over after its last full batch is left out of
+    it: in a batch that went on into the next pass an image could meet itself and be pushed away from itself.
+
+    Parameters
+    ----------
+    step : int
+        From 0.
+    images : int
+        At least a batch.
+    batch_size : int
+        Images of a whole batch, over all processes.
+    seed : int
+
+    Returns
+    -------
+    array of int, shape (batch_size,)
+        Positions in [0, images), a pure function of the arguments.
+    """
+    epoch, within = divmod(step, images // batch_size)
+    return _shuffled(images, seed, epoch)[within * batch_size : (within + 1) * batch_size]
+
+
+@functools.lru_cache(maxsize=2)
+def _shuffled(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed_from(purpose="order", seed=seed, epoch=epoch)).permutation(images)
 
 
 class Pairs:
@@ -62,7 +95,7 @@ class Pairs:
         tuple of two Tensor, shape (len(first), channels, side, side) and (len(second), channels, side, side)
             Normalised.
         """
-        whole = batch_positions(step, images=self.images, batch_size=self.batch_size, seed=self.seed)
+        whole = different_images(step, images=self.images, batch_size=self.batch_size, seed=self.seed)
         images = to_grey(self._pixels.take(whole[first]))
         others = images if np.array_equal(first, second) else to_grey(self._pixels.take(whole[second]))
         return self._view(images, step, 0, first), self._view(others, step, 1, second)

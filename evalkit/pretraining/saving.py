@@ -41,6 +41,34 @@ def write_encoder(path: Path, state: Mapping[str, Any], *, arch: str, epoch: int
     write_tensors(path, {"epoch": epoch, "arch": arch, "state_dict": tensors})
 
 
+def read_encoder(path: Path, *, arch: str) -> dict[str, Any]:
+    """Read back what `write_encoder` wrote, for a pretraining that goes on from it.
+
+    Returns
+    -------
+    dict
+        As `evalkit.pretraining.methods.Method.state` gives it.
+    """
+    tensors = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    if "module.queue" not in tensors:
+        return {"encoder": _unnamed(tensors, "backbone.", arch)}
+    return {
+        "encoder": _unnamed(tensors, "module.encoder_q.", arch),
+        "key_encoder": _unnamed(tensors, "module.encoder_k.", arch),
+        "queue": tensors["module.queue"].T,
+        "pointer": int(tensors["module.queue_ptr"]),
+    }
+
+
+def _unnamed(tensors: Mapping[str, Tensor], prefix: str, arch: str) -> dict[str, Tensor]:
+    head = f"{trunk_of(arch).head}."
+    inside = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        f"head.{name.removeprefix(head)}" if name.startswith(head) else f"trunk.{name}": value
+        for name, value in inside.items()
+    }
+
+
 def _named(encoder: Mapping[str, Tensor], prefix: str, arch: str) -> dict[str, Tensor]:
     places = {"trunk": "", "head": f"{trunk_of(arch).head}."}
     tensors = {}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -19,9 +20,11 @@ from evalkit.checkpoints.writing import save_canonical
 from evalkit.commands import run_command
 from evalkit.datasets.manifest import load_manifest, write_manifest
 from evalkit.errors import InputError
+from evalkit.fingerprints import file_sha256
 from evalkit.pretraining import contrastive
 from evalkit.pretraining.__main__ import main
-from evalkit.pretraining.contrastive import pretrain, start_network
+from evalkit.pretraining.contrastive import find_continued, pretrain, start_network
+from evalkit.pretraining.pairs import different_images
 from evalkit.records import read_record
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -309,3 +312,42 @@ def test_two_processes_under_torchrun_write_one_run(make_study) -> None:
     record = read_record(study.layout.pretraining("made"))
     assert (record["outcome"], record["processes"], len(record["history"])) == ("done", 2, 2)
     assert canonicalise(study, "made")[1].format == "moco"
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr"])
+def test_a_chained_entry_of_the_same_method_goes_on_with_head_keys_and_queue(make_study, method) -> None:
+    still = {"lr": 1e-12, "optimizer": "sgd", "weight_decay": 0.0, "steps": 1}
+    backbones = {**made(method), "chained": entry(method, init="made", recipe=still, ifa={"preset": "paper"})}
+    study = make_study(backbones=backbones)
+    pretrain(study, "made")
+    canonicalise(study, "made")
+    record = pretrain(study, "chained")
+    first, second = (
+        torch.load(study.checkpoint_path(name), weights_only=True)["state_dict"] for name in ("made", "chained")
+    )
+    assert record["continues"] == file_sha256(study.checkpoint_path("made"))
+    learnt = [name for name in first if name.endswith(("fc.0.weight", "fc.2.weight"))]
+    assert len(learnt) == (4 if method == "moco" else 2)
+    for name in learnt:
+        torch.testing.assert_close(second[name], first[name], rtol=0, atol=1e-3)
+    if method == "moco":
+        size = study.backbone("made").pretrain.recipe.batch_size
+        kept = torch.ones(first["module.queue"].shape[1], dtype=torch.bool)
+        pointer = int(first["module.queue_ptr"])
+        kept[pointer : pointer + size] = False
+        assert torch.equal(second["module.queue"][:, kept], first["module.queue"][:, kept])
+
+
+def test_a_chained_entry_of_another_method_takes_the_trunk_only(make_study) -> None:
+    backbones = {**made("simclr"), "chained": entry("moco", init="made")}
+    assert find_continued(make_study(backbones=backbones), "chained") is None
+
+
+def test_no_image_is_in_a_batch_twice_and_a_pass_has_no_image_twice() -> None:
+    for images, size in ((65, 64), (10, 4), (8, 4)):
+        per_pass = images // size
+        for epoch in range(3):
+            steps = range(epoch * per_pass, (epoch + 1) * per_pass)
+            seen = np.concatenate([different_images(step, images=images, batch_size=size, seed=1) for step in steps])
+            assert len(set(seen.tolist())) == per_pass * size
+            assert set(seen.tolist()) <= set(range(images))
