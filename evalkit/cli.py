@@ -76,7 +76,8 @@ def checkpoint(
 @app.command()
 def compare(
     predictions: Annotated[
-        list[Path], typer.Argument(help="Two or more files of predictions: csv or parquet, or COCO results (json).")
+        list[Path],
+        typer.Argument(help="Two or more files of predictions: text (csv, tsv) or parquet, or COCO results (json)."),
     ],
     labels: Annotated[
         Path | None,
@@ -88,7 +89,9 @@ def compare(
     test: Annotated[
         str | None, typer.Option(help="The test to use; by default the one made for what the files hold.")
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="auc or auprc of scores; ap, ap50 or ap75 of detections.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="auc or auprc of scores; ap, ap50 or ap75 of detections; one of the values.")
+    ] = None,
     lower_is_better: Annotated[
         list[str] | None, typer.Option(help="A measured quantity of which less is more; may be given several times.")
     ] = None,
@@ -114,8 +117,9 @@ def compare(
     import stats
     from evalkit.comparisons.crosscheck import open_engine, require_agreement_with_r
     from evalkit.comparisons.free_form import Options, compare_files
-    from reports.comparison import list_facts, render_terminal, write_comparison
+    from reports.comparison import list_facts, render_terminal, require_places, write_comparison
 
+    require_places(out or (), [*predictions, *([labels] if labels else [])])
     options = Options(
         id_column=id,
         group_column=group,

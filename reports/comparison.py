@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ _TESTS = {
     "bootstrap": "bootstrap",
     "map_bootstrap": "image bootstrap",
 }
+
+
+#: Formats that a comparison is written in.
+_ENDINGS = (".csv", ".json", ".tex", ".md")
 
 
 @dataclass(frozen=True)
@@ -102,24 +107,57 @@ def render_markdown(rows: pd.DataFrame, facts: Sequence[str]) -> str:
     return _render(make_environment(finalize=escape_markdown), "comparison.md.j2", rows, facts)
 
 
+def require_places(outs: Sequence[Path], inputs: Sequence[Path] = ()) -> None:
+    """Check where a comparison is to be written, before it is computed.
+
+    Raises
+    ------
+    InputError
+        Another ending than .csv, .json, .tex or .md, a folder, one of the inputs, a file given twice, or a parent
+        folder that does not exist or may not be written to.
+    """
+    taken = {path.resolve() for path in inputs}
+    for path in outs:
+        if path.is_dir():
+            raise InputError(f"--out is {path}, a folder", "the name of a file", f"--out {path / 'comparison.csv'}")
+        if path.suffix.lower() not in _ENDINGS:
+            raise InputError(
+                f"--out is {path}",
+                f"a name ending in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}",
+                "choose one of these endings",
+            )
+        if path.resolve() in taken:
+            raise InputError(
+                f"--out is {path}, which is also read, or written, by this command", "a file of its own", "rename it"
+            )
+        if not path.parent.is_dir():
+            raise InputError(f"--out is {path}, and there is no folder {path.parent}", "a folder", "make it first")
+        if not os.access(path.parent, os.W_OK):
+            raise InputError(
+                f"--out is {path}, and {path.parent} may not be written to",
+                "a folder you may write to",
+                "choose another",
+            )
+        taken.add(path.resolve())
+
+
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Write a comparison in the format of the path's ending: .csv (tidy rows), .json, .tex or .md.
 
     Raises
     ------
     InputError
-        Another ending.
+        As `require_places`.
     """
-    rows, facts = comparison.rows, list_facts(comparison)
-    if path.suffix == ".csv":
+    require_places([path])
+    rows, facts, ending = comparison.rows, list_facts(comparison), path.suffix.lower()
+    if ending == ".csv":
         write_rows(path, rows)
-    elif path.suffix == ".json":
+    elif ending == ".json":
         check = {} if comparison.check is None else {"check": _records(comparison.check)}
         write_json(path, {"rows": _records(rows), "facts": facts, **check})
-    elif path.suffix in (".tex", ".md"):
-        write_text(path, (render_tex if path.suffix == ".tex" else render_markdown)(rows, facts))
     else:
-        raise InputError(f"--out is {path}", "a name ending in .csv, .json, .tex or .md", "choose one of these endings")
+        write_text(path, (render_tex if ending == ".tex" else render_markdown)(rows, facts))
 
 
 def list_facts(comparison: Comparison) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ IN_R = ("delong", "mcnemar_exact", "stuart_maxwell", "ttest_paired", "wilcoxon")
 
 #: Largest difference of log10 p between two right answers.
 TOLERANCE = 1e-6
+
+#: What is checked, as a reader counts it.
+_QUANTITIES = {"p_value": "test", "p_adjusted": "adjustment"}
 
 AGREES, DISAGREES, NOT_IN_R = "agrees", "disagrees", "not in R"
 
@@ -95,7 +98,7 @@ def check_adjustments(rows: pd.DataFrame, adjust: Callable[[Any, str], Any]) -> 
         for row, value in zip(family.to_dict("records"), again.tolist(), strict=True):
             first, second = _log10(row["p_adjusted"]), _log10(value)
             line = {name: row[name] for name in COLUMNS[:9]} | {"quantity": "p_adjusted"}
-            status = _judge(first, second) if known else NOT_IN_R
+            status = _judge(first, second) if known else f"{NOT_IN_R}: {method}"
             lines.append(line | {"log10_p": first, "log10_p_r": second, "status": status})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -160,8 +163,25 @@ def require_agreement_with_r(check: pd.DataFrame) -> str:
             f"log10 p within {TOLERANCE:g}",
             "report it with the predictions: one of the two is wrong",
         )
-    agreed, missing = int((status == AGREES).sum()), int(status.str.startswith(NOT_IN_R).sum())
-    return f"{agreed} p-values agree with R to {TOLERANCE:g} in log10; {missing} come from tests that are not in R"
+    parts = [(name, check["quantity"] == quantity) for quantity, name in _QUANTITIES.items()]
+    agreed = " and ".join(_count(rows & (status == AGREES), name) for name, rows in parts)
+    sentences = [f"{agreed} agree with R to {TOLERANCE:g} in log10"]
+    for name, rows in parts:
+        missing = rows & status.str.startswith(NOT_IN_R)
+        if missing.any():
+            what = dict.fromkeys(map(_describe_missing, check[missing].to_dict("records")))
+            verb = "is" if missing.sum() == 1 else "are"
+            sentences.append(f"{_count(missing, name)} {verb} not in R: {', '.join(what)}")
+    return "; ".join(sentences)
+
+
+def _count(rows: pd.Series, name: str) -> str:
+    return f"{rows.sum()} {name}{'' if rows.sum() == 1 else 's'}"
+
+
+def _describe_missing(line: Mapping[Hashable, Any]) -> str:
+    reason = str(line["status"]).removeprefix(NOT_IN_R).removeprefix(": ")
+    return f"{line['test']} ({reason})" if reason else str(line["test"])
 
 
 def _log10(p: float) -> float:

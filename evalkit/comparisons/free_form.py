@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,27 @@ from evalkit.comparisons.estimation.detections import DetectionEstimates
 from evalkit.comparisons.estimation.scores import ScoreEstimates
 from evalkit.comparisons.estimation.values import ValueEstimates
 from evalkit.comparisons.families import adjust_families
-from evalkit.comparisons.files.classes import find_class_column, join_classes
+from evalkit.comparisons.files.classes import join_classes
+from evalkit.comparisons.files.columns import recognise
 from evalkit.comparisons.files.detections import join_detections
-from evalkit.comparisons.files.reading import Columns, read_table
+from evalkit.comparisons.files.joining import align
+from evalkit.comparisons.files.names import Columns
+from evalkit.comparisons.files.reading import is_json, read_table
 from evalkit.comparisons.files.scores import join_scores
 from evalkit.comparisons.files.values import join_values
 from evalkit.comparisons.procedure import BOOTSTRAPS, Procedure
 from evalkit.comparisons.rows import to_frame
 from evalkit.comparisons.simultaneous import MAX_T
+from evalkit.comparisons.waiting import waiting
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
 from evalkit.metrics import METRICS, Metric
 from evalkit.seeds import seed_from
 
 BEST = "best"
+
+#: Tests beside which something is bootstrapped: themselves, or the intervals of accuracies where patients repeat.
+_RESAMPLED = (*BOOTSTRAPS, "mcnemar_clustered", "stuart_maxwell_clustered")
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,9 @@ class Options:
         ``best``, for each class or quantity, or the name of a model: its file's stem or, where stems are alike, the
         folders that differ.
     test : str or None
-        The test that conclusions use; by default the one made for what the files hold.
+        The test that conclusions use, in any case; by default the one made for what the files hold.
     metric : str or None
-        For scores auc or auprc, for detections ap, ap50 or ap75.
+        In any case: for scores auc or auprc, for detections ap, ap50 or ap75, for values one of the quantities.
     lower_is_better : sequence of str
         Measured quantities of which less is more; those of `METRICS` are known.
     adjustment : str
@@ -146,9 +153,10 @@ class _Joined:
     kind: _Kind
     evidence: str
     cells: Mapping[str, Sequence[Cell[Any]]]
+    cases: str
     targets: Sequence[str]
     estimates: Callable[[Procedure, Any], Estimates[Any]]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
 
 def compare_files(
@@ -164,9 +172,10 @@ def compare_files(
     Parameters
     ----------
     labels_path : pathlib.Path or None
-        csv or parquet: the id and one or more columns of labels; or the ground truth of a COCO data set (json).
+        Text (csv, tsv, txt) or parquet: the id and one or more columns of labels; or the ground truth of a COCO data
+        set (json).
     prediction_paths : sequence of pathlib.Path
-        csv or parquet with the same ids, or COCO results (json). Our own ``predictions.parquet`` serves as either.
+        Tables with the same ids, or COCO results (json). Our own ``predictions.parquet`` serves as either.
     options : Options
     engine : module
         `stats`, or `stats.r_reference`, whose p-values are then set beside ours.
@@ -180,6 +189,9 @@ def compare_files(
     paths = [Path(path) for path in prediction_paths]
     if len(paths) < 2:
         raise InputError(f"{len(paths)} file of predictions", "two or more", "name the files of the models to compare")
+    options = replace(
+        options, test=options.test and options.test.lower(), metric=options.metric and options.metric.lower()
+    )
     joined = _join(None if labels_path is None else Path(labels_path), paths, options)
     names = [cell.backbone for cell in next(iter(joined.cells.values()))]
     if options.reference != BEST and options.reference not in names:
@@ -188,13 +200,16 @@ def compare_files(
             f"{BEST!r} or the name of one of the files",
             "correct --reference",
         )
+    _check_quantities(joined, options)
+    test = _choose_test(joined, options)
     dataset = (labels_path or paths[0].parent.resolve()).stem
     compared: list[ComparedRow] = []
     checks: list[pd.DataFrame] = []
     for metric, cells in joined.cells.items():
-        procedure = _make_procedure(joined.kind, metric, options)
+        procedure = _make_procedure(joined.kind, metric, test, options)
         place = Place(table="compare", study="", dataset=dataset, evaluation="", setting="")
         estimates = joined.estimates(procedure, stats)
+        _resample(joined, metric, estimates, procedure)
         made = _adjusted(compare_setting(place, estimates, cells, joined.targets, procedure), options.adjustment)
         compared += made
         if engine is not stats:
@@ -208,50 +223,54 @@ def compare_files(
         told |= dict.fromkeys(f"{of}: {note}" if several else note for note in each.notes)
     return Comparison(
         to_frame(each.row for each in compared),
-        _reasons(joined, options),
-        [*joined.notes, *told],
+        _reasons(joined, test, options),
+        list(dict.fromkeys([*joined.notes, *told])),
         pd.concat(checks, ignore_index=True) if checks else None,
     )
 
 
 def _join(labels_path: Path | None, paths: Sequence[Path], options: Options) -> _Joined:
     columns = Columns(options.id_column, options.group_column)
-    if any(path.suffix == ".json" for path in (*paths, *([labels_path] if labels_path else []))):
+    if any(is_json(path) for path in (*paths, *([labels_path] if labels_path else []))):
         return _join_detections(labels_path, paths, options)
-    files = [(path, read_table(path, options.id_column)) for path in paths]
+    files = [read_table(path, options.id_column) for path in paths]
     if labels_path is None:
         values = join_values(files, columns)
+        unit = values.cases.unit
         return _Joined(
             _KINDS["values"],
-            f"the files hold numbers ({', '.join(values.cells)}) for each {values.cases.unit} and no labels are given",
-            values.cells,
+            f"the files hold numbers ({', '.join(values.cells)}) for each {unit} and no labels are given",
+            _choose_quantity(values.cells, options),
+            f"{len(files[0].frame):,} {unit}s",
             (ALL,),
             lambda procedure, engine: ValueEstimates(values.cases, procedure, engine),
-            [*values.notes, *_caution(values.cases.unit)],
+            [*values.notes, *_caution(unit)],
         )
     labels = read_table(labels_path, options.id_column)
-    as_scores = options.test == "delong" or options.metric in _KINDS["scores"].metrics
-    column = find_class_column(labels, files[0][1], columns, as_scores=as_scores)
-    if column is not None:
-        classes = join_classes(labels_path, labels, files, column, columns)
+    files = [align(labels, table, options.id_column) for table in files]
+    recognised = recognise(labels, files, columns, _wanted(options))
+    cases = f"{len(labels.frame):,} images"
+    named = tuple(recognised.labels)
+    if recognised.are_classes:
+        classes = join_classes(labels, files, recognised, columns)
         return _Joined(
             _KINDS["classes"],
-            f"{column} holds classes ({', '.join(classes.cases.classes)}) and so do the predictions",
-            {"accuracy": classes.cells},
+            f"{named[0]} holds classes ({', '.join(classes.cases.classes)}) and so do the predictions",
+            {_choose_metric(_KINDS["classes"], options): classes.cells},
+            cases,
             (ALL,),
             lambda procedure, engine: ClassEstimates(classes.cases, procedure, engine),
-            classes.notes,
+            [*recognised.notes, *classes.notes],
         )
-    scores = join_scores(labels_path, labels, files, columns)
-    metric = _choose_metric(_KINDS["scores"], options)
-    named = scores.test_set.classes
+    scores = join_scores(labels, files, recognised, columns)
     return _Joined(
         _KINDS["scores"],
         f"the labels ({', '.join(named)}) are 1 and 0 and the predictions are scores",
-        {metric: scores.cells},
+        {_choose_metric(_KINDS["scores"], options): scores.cells},
+        cases,
         named if len(named) == 1 else (MEAN, *named),
         lambda procedure, engine: ScoreEstimates(scores.test_set, procedure, 1, engine),
-        scores.notes,
+        [*recognised.notes, *scores.notes],
     )
 
 
@@ -263,16 +282,25 @@ def _join_detections(labels_path: Path | None, paths: Sequence[Path], options: O
             "name it with --labels",
         )
     found = join_detections(labels_path, paths, group_key=options.group_column)
-    metric = _choose_metric(_KINDS["detections"], options)
     classes = found.cases.classes
     return _Joined(
         _KINDS["detections"],
         "the files are COCO's annotations and detections",
-        {metric: found.cells},
+        {_choose_metric(_KINDS["detections"], options): found.cells},
+        f"{len(found.cases.ground_truth['images']):,} images",
         classes if len(classes) == 1 else (MEAN, *classes),
         lambda procedure, _: DetectionEstimates(found.cases, procedure),
         found.notes,
     )
+
+
+def _wanted(options: Options) -> str | None:
+    """The kind that is asked for, where decisions of 1 and 0 may be taken as classes or as scores."""
+    for name in ("scores", "classes"):
+        kind = _KINDS[name]
+        if options.metric in kind.metrics or options.test in {*kind.tests} - {"bootstrap"}:
+            return name
+    return None
 
 
 def _choose_metric(kind: _Kind, options: Options) -> str:
@@ -286,17 +314,57 @@ def _choose_metric(kind: _Kind, options: Options) -> str:
     return metric
 
 
-def _make_procedure(kind: _Kind, metric: str, options: Options) -> Procedure:
-    if kind.metrics and options.metric:
-        _choose_metric(kind, options)
-    default = "bootstrap" if metric == "auprc" else kind.tests[0]
-    test = options.test or default
+def _choose_quantity(cells: Mapping[str, Sequence[Cell[Any]]], options: Options) -> Mapping[str, Sequence[Cell[Any]]]:
+    """All measured quantities, or the one that --metric names."""
+    if options.metric is None:
+        return cells
+    chosen = {name: of_quantity for name, of_quantity in cells.items() if name.lower() == options.metric}
+    if not chosen:
+        raise InputError(
+            f"--metric is {options.metric}, and the files hold {', '.join(cells)} (values, since no labels are given)",
+            f"one of {', '.join(cells)}",
+            "choose one of these, or name the file of labels with --labels",
+        )
+    return chosen
+
+
+def _check_quantities(joined: _Joined, options: Options) -> None:
+    unknown = [name for name in options.lower_is_better if name not in joined.cells]
+    if unknown:
+        raise InputError(
+            f"--lower-is-better is {unknown[0]}, which is not compared{nearest(unknown[0], joined.cells)}",
+            "a quantity that the files hold",
+            "correct the name, or leave the option out",
+        )
+
+
+def _choose_test(joined: _Joined, options: Options) -> str:
+    """The test of a comparison: the one asked for, or the one made for what the files hold."""
+    kind = joined.kind
+    # DeLong's test knows areas under ROC curves only.
+    test = options.test or ("bootstrap" if "auprc" in joined.cells and kind is _KINDS["scores"] else kind.tests[0])
     if test not in kind.tests:
         raise InputError(
             f"--test is {test}, and the files hold {kind.name}",
             f"one of {', '.join(kind.tests)}",
             "choose one of these, or give files of the other kind",
         )
+    return test
+
+
+def _resample(joined: _Joined, metric: str, estimates: Estimates[Any], procedure: Procedure) -> None:
+    """Make the replicates, where some are needed, and say so: with many cases that takes minutes."""
+    targets = [target for target in joined.targets if not estimates.why_undefined(target)]
+    resampled = [target for target in targets if estimates.primary_test(target) in _RESAMPLED]
+    if not resampled:
+        return
+    cells = joined.cells[metric]
+    title = f"bootstrap of {metric}: {procedure.resamples:,} resamples of {joined.cases}, {len(cells)} models"
+    for cell in waiting(cells, title, len(cells)):
+        estimates.replicates(cell, resampled[0])
+
+
+def _make_procedure(kind: _Kind, metric: str, test: str, options: Options) -> Procedure:
     if test == "delong" and metric != "auc":
         raise InputError("--test is delong and --metric is " + metric, "auc", "take --test bootstrap")
     if options.adjustment == MAX_T and (test not in BOOTSTRAPS or options.reference != BEST):
@@ -325,10 +393,9 @@ def _adjusted(compared: Sequence[ComparedRow], adjustment: str) -> list[Compared
     return [ComparedRow(row, each.notes) for row, each in zip(rows, compared, strict=True)]
 
 
-def _reasons(joined: _Joined, options: Options) -> list[str]:
+def _reasons(joined: _Joined, test: str, options: Options) -> list[str]:
     """Say which test was taken and why, and what else could be."""
     kind = joined.kind
-    test = options.test or ("bootstrap" if options.metric == "auprc" else kind.tests[0])
     if options.test:
         why = f"as asked for; {joined.evidence}"
     elif test != kind.tests[0]:

@@ -11,7 +11,7 @@ import pytest
 from evalkit.comparisons.free_form import Options, compare_files
 from evalkit.comparisons.rows import COLUMNS, read_rows
 from evalkit.errors import InputError
-from reports.comparison import arrange_comparison, render_tex, write_comparison
+from reports.comparison import arrange_comparison, render_tex, require_places, write_comparison
 
 
 @pytest.fixture
@@ -47,6 +47,28 @@ def test_every_format_is_written(comparison, tmp_path):
     assert "b\\*\\[x\\]&lt;i&gt;" in text
     with pytest.raises(InputError, match=r"\.xlsx"):
         write_comparison(tmp_path / "out.xlsx", comparison)
+
+
+def test_places_to_write_to_are_checked_beforehand(tmp_path):
+    require_places([tmp_path / "a.csv", tmp_path / "b.MD"], [tmp_path / "labels.csv"])
+    for outs, message in (
+        ([tmp_path / "a.csv", tmp_path / "a.csv"], "also read, or written"),
+        ([tmp_path / "labels.csv"], "also read, or written"),
+        ([tmp_path], "a folder"),
+        ([tmp_path / "none" / "a.csv"], "no folder"),
+        ([tmp_path / "a"], r"\.csv, \.json, \.tex or \.md"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            require_places(outs, [tmp_path / "labels.csv"])
+        assert caught.value.expected
+        assert caught.value.remedy
+    assert not (tmp_path / "none").exists()
+
+
+def test_nothing_is_written_where_there_is_no_folder(comparison, tmp_path):
+    with pytest.raises(InputError, match="no folder"):
+        write_comparison(tmp_path / "none" / "a.csv", comparison)
+    assert not (tmp_path / "none").exists()
 
 
 def test_latex_escapes_names_and_compiles_where_there_is_latex(comparison, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,18 @@ from numpy.typing import NDArray
 
 from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.estimation.classes import ClassCases
-from evalkit.comparisons.files.reading import (
-    SCORE,
-    TARGET,
-    Columns,
-    is_blank,
-    name_models,
-    one_run,
-    order_by,
-    place,
-    read_groups,
-    read_numbers,
-)
+from evalkit.comparisons.files.columns import Recognised, Source
+from evalkit.comparisons.files.joining import name_models, one_run, read_groups
+from evalkit.comparisons.files.names import Columns
+from evalkit.comparisons.files.notes import Notes
+from evalkit.comparisons.files.reading import Table, is_blank, such_rows
+from evalkit.comparisons.files.spelling import as_text, how_to_map, read_numbers, sort_classes
 from evalkit.errors import InputError
 
-#: The columns of our own multi-class predictions.
-_TARGET, _PREDICTED = "target", "predicted"
+Texts = NDArray[np.object_]
+
+#: How many classes a message names.
+_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,144 +43,85 @@ class JoinedClasses:
     notes: list[str]
 
 
-def find_class_column(labels: pd.DataFrame, first: pd.DataFrame, columns: Columns, *, as_scores: bool) -> str | None:
-    """The one column of labels that holds classes, for which the predictions hold classes too; else ``None``.
-
-    Labels of 1 and 0 are classes only where the predictions are 1 and 0 as well and are not asked to be taken
-    `as_scores`; predictions with a fraction are scores whatever the labels are.
-    """
-    column = _label_column(labels, first, columns)
-    if column is None:
-        return None
-    truth = set(_as_text(labels[column])) - {""}
-    if _columns_of_scores(first, truth, columns):
-        return None if truth <= {"0", "1"} else column
-    predicted = _prediction_column(first, column, columns)
-    if predicted is None:
-        return None
-    called = set(_as_text(first[predicted]))
-    if truth <= {"0", "1"}:
-        return column if called <= {"0", "1"} and not as_scores else None
-    return None if any(_has_fraction(value) for value in called) else column
-
-
-def join_classes(
-    labels_path: Path,
-    labels: pd.DataFrame,
-    files: Sequence[tuple[Path, pd.DataFrame]],
-    column: str,
-    columns: Columns,
-) -> JoinedClasses:
-    """Join true and called classes by id.
+def join_classes(labels: Table, files: Sequence[Table], recognised: Recognised, columns: Columns) -> JoinedClasses:
+    """Put true and called classes side by side.
 
     Parameters
     ----------
-    labels_path : pathlib.Path
-    labels : DataFrame
-        The id and a column of classes (text or whole numbers), possibly groups. Cases without a class are left out.
-    files : sequence of (pathlib.Path, DataFrame)
-        The same ids and a column of classes, or a column of scores for each class, of which the highest is called.
-    column : str
-        The labels' column of classes, from `find_class_column`.
+    labels : Table
+        Its one column of classes holds text or whole numbers. Cases without a class are left out.
+    files : sequence of Table
+        With the rows of `labels`: a column of classes, or one of scores for each class, of which the highest is called.
+    recognised : Recognised
+        Where they stand.
     columns : Columns
 
     Raises
     ------
     InputError
-        Something cannot be joined; the message says the file, the row and what to do.
+        A case has no called class, or a model calls none of the classes that occur; the message says where.
     """
-    truth = _as_text(labels[column])
-    kept = (truth != "").to_numpy()
-    if not kept.any():
-        raise InputError(f"{labels_path}: {column} is empty in every row", "a class for the cases", "fill it in")
-    groups, notes = read_groups(labels_path, labels, columns.group)
+    ((name, column),) = recognised.labels.items()
+    truth: Texts = as_text(labels.frame[column]).to_numpy(object)
+    kept = truth != ""
+    groups, hints = read_groups(labels, columns.group)
+    notes = Notes()
     if not kept.all():
-        notes.append(f"{int((~kept).sum())} of {len(kept)} cases have no {column} and are left out")
-    called: dict[str, pd.Series] = {}
-    for name, (path, frame) in zip(name_models([path for path, _ in files]), files, strict=True):
-        calls, note = _read_calls(path, frame, column, set(truth) - {""}, columns)
-        called[name] = calls.iloc[order_by(path, frame[columns.id], labels_path, labels[columns.id])]
-        notes += [note] if note else []
-    classes = _sorted(set(truth[kept]).union(*(set(calls[kept]) for calls in called.values())))
-    strangers = [each for each in classes if each not in set(truth[kept])]
+        hints.append(f"{int((~kept).sum())} of {len(kept)} cases have no {name} and are left out")
+    occurring = set(truth[kept])
+    called: dict[str, Texts] = {}
+    for model, table, sources in zip(
+        name_models([each.path for each in files]), files, recognised.sources, strict=True
+    ):
+        calls, told = _read_calls(table, sources[name])
+        notes.add(table, told)
+        called[model] = calls[kept]
+        strange = set(calls[kept])
+        if not occurring & strange:
+            raise InputError(
+                f"{table.path} calls {_some(strange)}, and {name} in {labels.path} is {_some(occurring)}: "
+                "no class of the one occurs in the other",
+                "the same names of classes in every file",
+                _remedy(occurring, strange),
+            )
+    classes = sort_classes(occurring.union(*map(set, called.values())))
+    strangers = [each for each in classes if each not in occurring]
     if strangers:
-        notes.append(f"called, but no case's {column}: {', '.join(strangers)}")
+        hints.append(f"called, but no case's {name}: {', '.join(strangers)}")
     index = pd.Index(classes)
     _, patients = np.unique(groups[kept], return_inverse=True)
     cases = ClassCases(tuple(classes), index.get_indexer(pd.Index(truth[kept])), patients, "image")
-    cells = [one_run(name, index.get_indexer(pd.Index(calls[kept]))) for name, calls in called.items()]
-    return JoinedClasses(cases, cells, list(dict.fromkeys(notes)))
+    cells = [one_run(model, index.get_indexer(pd.Index(calls))) for model, calls in called.items()]
+    return JoinedClasses(cases, cells, [*hints, *notes.sentences()])
 
 
-def _label_column(labels: pd.DataFrame, first: pd.DataFrame, columns: Columns) -> str | None:
-    if any(name.startswith(TARGET) for name in labels.columns):
-        return None
-    others = columns.others(labels)
-    if _TARGET in others:
-        return _TARGET
-    shared = [name for name in others if name in columns.others(first)]
-    candidates = shared or others
-    return candidates[0] if len(candidates) == 1 else None
-
-
-def _prediction_column(frame: pd.DataFrame, label_column: str, columns: Columns) -> str | None:
-    others = [name for name in columns.others(frame) if not name.startswith((TARGET, SCORE))]
-    for known in (_PREDICTED, label_column):
-        if known in others:
-            return known
-    return others[0] if len(others) == 1 else None
-
-
-def _columns_of_scores(frame: pd.DataFrame, truth: set[str], columns: Columns) -> dict[str, str]:
-    """Columns of scores, one for each class, where no column of called classes is there."""
-    of_class = columns.classes(frame, SCORE)
-    return of_class if _PREDICTED not in frame and len(of_class) > 1 and truth <= set(of_class) else {}
-
-
-def _read_calls(
-    path: Path, frame: pd.DataFrame, column: str, truth: set[str], columns: Columns
-) -> tuple[pd.Series, str]:
+def _read_calls(table: Table, source: Source) -> tuple[Texts, list[str]]:
     """The class called for each row, and what to know of it."""
-    of_class = _columns_of_scores(frame, truth, columns)
-    if of_class:
-        scores = np.column_stack([read_numbers(path, frame[name], "score") for name in of_class.values()])
-        names: NDArray[Any] = np.array(list(of_class), dtype=object)
-        return pd.Series(names[scores.argmax(axis=1)]), "the class with the highest score was taken as the one called"
-    name = _prediction_column(frame, column, columns)
-    if name is None:
-        raise InputError(
-            f"{path} has the columns {', '.join(frame.columns)}",
-            f"one column of classes called {column!r} or {_PREDICTED!r}, or a column of scores for each class",
-            "rename the column, or remove the others",
-        )
-    blank = is_blank(frame[name])
+    if isinstance(source, dict):
+        read = [read_numbers(table, column, "score") for column in source.values()]
+        names: NDArray[Any] = np.array(list(source), dtype=object)
+        notes = [note for _, told in read for note in told]
+        return names[np.column_stack([scores for scores, _ in read]).argmax(axis=1)], notes
+    column = table.frame[source]
+    blank = is_blank(column)
     if blank.any():
         raise InputError(
-            f"{place(path, blank)}: {name} is empty ({blank.sum()} such rows)",
+            f"{table.place(blank)}: {source} is empty {such_rows(blank)}",
             "a class for every case",
             "predict these cases, or remove them from every file",
         )
-    return _as_text(frame[name]), ""
+    return as_text(column).to_numpy(object), []
 
 
-def _as_text(column: pd.Series) -> pd.Series:
-    """Classes as text, whole numbers in one spelling, nothing where nothing stands."""
-    text = column.astype(str).str.strip().mask(is_blank(column), "")
-    number = pd.to_numeric(text, errors="coerce")
-    whole = number.notna() & np.isfinite(number) & (number == np.floor(number))
-    return text.mask(whole, number.where(whole, 0).astype(np.int64).astype(str))
+def _remedy(occurring: set[str], strange: set[str]) -> str:
+    mapped = next(filter(None, map(how_to_map, sort_classes(occurring | strange))), "")
+    if mapped or {each.casefold() for each in occurring} & {each.casefold() for each in strange}:
+        return mapped or "write the names in the same case, upper or lower"
+    numbered = any(each.isdigit() for each in occurring | strange)
+    known = "; what a number stands for is known only to whoever gave it" if numbered else ""
+    return f"replace the names in one of the files{known}"
 
 
-def _has_fraction(text: str) -> bool:
-    try:
-        return not float(text).is_integer()
-    except (ValueError, OverflowError):
-        return False
-
-
-def _sorted(classes: set[str]) -> list[str]:
-    """In the order of numbers where all are numbers, else of the alphabet."""
-    try:
-        return sorted(classes, key=float)
-    except ValueError:
-        return sorted(classes)
+def _some(classes: set[str]) -> str:
+    shown = sort_classes(classes)
+    return ", ".join(shown[:_SHOWN]) + (f", ... ({len(shown)} in all)" if len(shown) > _SHOWN else "")

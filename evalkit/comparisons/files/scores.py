@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from evalkit.comparisons.cells import Cell, Floats, TestSet
-from evalkit.comparisons.files.reading import (
-    SCORE,
-    TARGET,
-    Columns,
-    is_blank,
-    name_models,
-    one_run,
-    order_by,
-    place,
-    read_groups,
-    read_numbers,
-)
-from evalkit.config.strict import nearest
+from evalkit.comparisons.files.columns import Recognised
+from evalkit.comparisons.files.joining import name_models, one_run, read_groups
+from evalkit.comparisons.files.names import Columns
+from evalkit.comparisons.files.notes import Notes
+from evalkit.comparisons.files.reading import Table, is_blank
+from evalkit.comparisons.files.spelling import how_to_map, read_numbers, to_numbers
 from evalkit.errors import InputError
 
 
@@ -36,7 +27,7 @@ class JoinedScores:
     cells : list of Cell
         One run of each model.
     notes : list of str
-        What was left aside, and what to know of it.
+        What to know of them.
     """
 
     test_set: TestSet
@@ -44,74 +35,52 @@ class JoinedScores:
     notes: list[str]
 
 
-def join_scores(
-    labels_path: Path, labels: pd.DataFrame, files: Sequence[tuple[Path, pd.DataFrame]], columns: Columns
-) -> JoinedScores:
-    """Join labels and scores by id.
+def join_scores(labels: Table, files: Sequence[Table], recognised: Recognised, columns: Columns) -> JoinedScores:
+    """Put labels and scores side by side.
 
     Parameters
     ----------
-    labels_path : pathlib.Path
-    labels : DataFrame
-        The id, one or more columns of 1, 0 or nothing, and possibly groups.
-    files : sequence of (pathlib.Path, DataFrame)
-        The same ids, and a column of scores for each class. Columns of our own predictions (``target:<class>``,
-        ``score:<class>``) are known; with one class its columns may have any names.
+    labels : Table
+        Its columns of labels hold 1, 0 or nothing.
+    files : sequence of Table
+        With the rows of `labels`, and a column of scores for each class.
+    recognised : Recognised
+        Where they stand.
     columns : Columns
 
     Raises
     ------
     InputError
-        Something cannot be joined or is no label or score; the message says the file, the row and what to do.
+        Something is no label or score; the message says the file, the row and what to do.
     """
-    classes = columns.classes(labels, TARGET)
-    first_path, first = files[0]
-    scored = columns.classes(first, SCORE)
-    if not scored:
-        raise InputError(
-            f"{first_path} has the columns {', '.join(first.columns)}", "a column of scores beside the id", "add it"
-        )
-    single = len(classes) == len(scored) == 1
-    named = list(classes) if single else [name for name in classes if name in scored]
-    unknown = [] if single else [name for name in scored if name not in classes]
-    if unknown:
-        raise InputError(
-            f"{first_path} has scores of {unknown[0]!r}, for which {labels_path} has no labels"
-            + nearest(unknown[0], classes),
-            "columns of the same names in both files, or one column in each",
-            "rename the column, or remove it",
-        )
-
-    targets = np.column_stack([_label_values(labels_path, labels[classes[name]]) for name in named])
-    groups, notes = read_groups(labels_path, labels, columns.group)
-    ignored = [name for name in classes if name not in named]
-    if ignored:
-        notes.append(f"columns of {labels_path.name} without scores were left aside: {', '.join(ignored)}")
+    targets = np.column_stack([_label_values(labels, column) for column in recognised.labels.values()])
+    groups, hints = read_groups(labels, columns.group)
+    notes = Notes()
     cells = []
-    for name, (path, frame) in zip(name_models([path for path, _ in files]), files, strict=True):
-        of_class = columns.classes(frame, SCORE)
-        if single and len(of_class) == 1:
-            of_class = dict(zip(named, of_class.values(), strict=True))
-        if set(of_class) != set(named):
-            raise InputError(
-                f"{path} has scores of {', '.join(of_class) or 'no class'}",
-                f"scores of {', '.join(named)}, as in {first_path}",
-                "give every file the same columns",
-            )
-        scores = np.column_stack([read_numbers(path, frame[of_class[each]], "score") for each in named])
-        cells.append(one_run(name, scores[order_by(path, frame[columns.id], labels_path, labels[columns.id])]))
-    return JoinedScores(TestSet(tuple(named), targets, groups, "image"), cells, notes)
+    for model, table, sources in zip(
+        name_models([each.path for each in files]), files, recognised.sources, strict=True
+    ):
+        read = [read_numbers(table, str(sources[name]), "score") for name in recognised.labels]
+        cells.append(one_run(model, np.column_stack([scores for scores, _ in read])))
+        notes.add(table, [note for _, told in read for note in told])
+    return JoinedScores(
+        TestSet(tuple(recognised.labels), targets, groups, "image"), cells, [*hints, *notes.sentences()]
+    )
 
 
-def _label_values(path: Path, column: pd.Series) -> Floats:
+def _label_values(table: Table, name: str) -> Floats:
     """1, 0, or NaN where nothing stands."""
+    column = table.frame[name]
     blank = is_blank(column)
-    values = pd.to_numeric(column.mask(blank), errors="coerce").astype(np.float64)
+    values = to_numbers(column.mask(blank))
     wrong = ~blank & ~values.isin([0, 1])
     if wrong.any():
+        found = str(column[wrong].iloc[0])
         raise InputError(
-            f"{place(path, wrong)}: the label {column.name!r} is {column[wrong].iloc[0]!r}",
+            f"{table.place(wrong)}: the label {name!r} is {found!r}, and the predictions are scores",
             "1 (positive), 0 (negative) or nothing (not known)",
-            "replace it; uncertain labels need a decision, which is yours",
+            how_to_map(found)
+            or "write 1 for the class that the scores are of, 0 for the other, and nothing for cases "
+            "that are not to count; uncertain labels need a decision, which is yours",
         )
     return values.to_numpy()

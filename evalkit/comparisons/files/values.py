@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from evalkit.comparisons.cells import Cell, Floats
 from evalkit.comparisons.estimation.values import ValueCases
-from evalkit.comparisons.files.reading import (
-    SCORE,
-    TARGET,
-    Columns,
-    is_blank,
-    name_models,
-    one_run,
-    order_by,
-    place,
-    read_groups,
-    read_numbers,
-)
+from evalkit.comparisons.files.joining import align, name_models, one_run, read_groups
+from evalkit.comparisons.files.names import BOOKKEEPING, CALLED, SCORE, SCORED, TARGET, TRUTHS, Columns
+from evalkit.comparisons.files.notes import Notes
+from evalkit.comparisons.files.reading import Table, such_rows
+from evalkit.comparisons.files.spelling import read_numbers, to_numbers
 from evalkit.errors import InputError
 
 #: Ids that number repeats of a training and not cases.
@@ -46,14 +38,14 @@ class JoinedValues:
     notes: list[str]
 
 
-def join_values(files: Sequence[tuple[Path, pd.DataFrame]], columns: Columns) -> JoinedValues:
+def join_values(files: Sequence[Table], columns: Columns) -> JoinedValues:
     """Join values by id.
 
     Parameters
     ----------
-    files : sequence of (pathlib.Path, DataFrame)
+    files : sequence of Table
         The same ids and one or more columns of numbers of the same names; with one column each, of any names.
-        Columns of text are left aside.
+        Columns of text, and of folds, seeds and the like, are left aside.
     columns : Columns
         Groups are read from the first file.
 
@@ -62,63 +54,69 @@ def join_values(files: Sequence[tuple[Path, pd.DataFrame]], columns: Columns) ->
     InputError
         Something cannot be joined or is no number, or the files are predictions, which need labels.
     """
-    first_path, first = files[0]
-    if any(name.startswith((TARGET, SCORE)) for name in first.columns):
-        raise InputError(
-            f"{first_path} holds scores of classes, and no labels are given",
-            "a file of labels to compare them with",
-            "name it with --labels; predictions of this project hold the labels too: --labels " + str(first_path),
-        )
-    numeric = {path: _numeric_columns(path, frame, columns) for path, frame in files}
-    quantities = numeric[first_path]
-    single = all(len(each) == 1 for each in numeric.values())
-    groups, notes = read_groups(first_path, first, columns.group)
-    aside = [name for name in columns.others(first) if name not in quantities]
-    if aside:
-        notes.append(f"columns of {first_path.name} that hold no numbers were left aside: {', '.join(aside)}")
+    first = files[0]
+    tables = [align(first, table, columns.id) for table in files]
+    numeric = [_numeric_columns(table, columns) for table in tables]
+    for table, names in zip(tables, numeric, strict=True):
+        _refuse_predictions(table, names)
+    quantities = numeric[0]
+    single = all(len(each) == 1 for each in numeric)
+    groups, hints = read_groups(first, columns.group)
+    notes = Notes()
     by_model = {}
-    for name, (path, frame) in zip(name_models([path for path, _ in files]), files, strict=True):
-        if not single and set(numeric[path]) != set(quantities):
+    for model, table, own in zip(name_models([each.path for each in files]), tables, numeric, strict=True):
+        if not single and set(own) != set(quantities):
             raise InputError(
-                f"{path} has the numbers {', '.join(numeric[path]) or '(none)'}",
-                f"{', '.join(quantities)}, as in {first_path}",
+                f"{table.path} has the numbers {', '.join(own) or '(none)'}",
+                f"{', '.join(quantities)}, as in {first.path}",
                 "give every file the same columns",
             )
-        position = order_by(path, frame[columns.id], first_path, first[columns.id])
-        own = numeric[path] if single else quantities
-        by_model[name] = {
-            quantity: _finite(path, frame[column])[position] for quantity, column in zip(quantities, own, strict=True)
-        }
+        names = own if single else quantities
+        read = [_finite(table, name) for name in names]
+        aside = [name for name in columns.others(table.frame) if name not in names]
+        notes.add(table, table.notes)
+        notes.add(table, [f"columns without measured numbers left aside: {', '.join(aside)}"] if aside else [])
+        notes.add(table, [note for _, told in read for note in told])
+        by_model[model] = {quantity: values for quantity, (values, _) in zip(quantities, read, strict=True)}
     unit = "repeat" if columns.id.lower() in _OF_REPEATS else columns.id.removesuffix("_id") or "case"
     cells = {
         quantity: [one_run(name, values[quantity]) for name, values in by_model.items()] for quantity in quantities
     }
-    return JoinedValues(ValueCases(groups, unit), cells, notes)
+    return JoinedValues(ValueCases(groups, unit), cells, [*hints, *notes.sentences()])
 
 
-def _numeric_columns(path: Path, frame: pd.DataFrame, columns: Columns) -> list[str]:
-    """Columns in which some number stands; a column without any is text."""
-    found = [
-        name
-        for name in columns.others(frame)
-        if pd.to_numeric(frame[name].mask(is_blank(frame[name])), errors="coerce").notna().any()
-    ]
-    if not found:
+def _refuse_predictions(table: Table, numeric: Sequence[str]) -> None:
+    """Refuse files of labels and predictions, which would be taken for two measured quantities."""
+    ours = any(name.startswith((TARGET, SCORE)) for name in table.frame.columns)
+    lowered = {name.lower() for name in table.frame.columns}
+    if ours or (lowered & {*TRUTHS} and lowered & {*CALLED, *SCORED}):
         raise InputError(
-            f"{path} has the columns {', '.join(frame.columns)}, and none of them holds numbers",
+            f"{table.path} holds predictions ({', '.join(numeric) or table.list_columns()}), and no labels are given",
+            "a file of labels to compare them with",
+            f"name it with --labels; where the predictions hold the labels too: --labels {table.path}",
+        )
+
+
+def _numeric_columns(table: Table, columns: Columns) -> list[str]:
+    """Columns in which some number stands; a column without any is text."""
+    found = [name for name in columns.others(table.frame) if to_numbers(table.frame[name]).notna().any()]
+    measured = [name for name in found if name.lower() not in BOOKKEEPING] or found
+    if not measured:
+        raise InputError(
+            f"{table.path} has the columns {table.list_columns()}, and none of them holds numbers",
             f"a column of numbers beside {columns.id}",
             "add the values, or name the file of labels with --labels",
         )
-    return found
+    return measured
 
 
-def _finite(path: Path, column: pd.Series) -> Floats:
-    values = read_numbers(path, column, "value")
+def _finite(table: Table, name: str) -> tuple[Floats, list[str]]:
+    values, notes = read_numbers(table, name, "value")
     infinite = pd.Series(~np.isfinite(values))
     if infinite.any():
         raise InputError(
-            f"{place(path, infinite)}: the value {column.name!r} is {values[infinite][0]} ({infinite.sum()} such rows)",
+            f"{table.place(infinite)}: the value {name!r} is {values[infinite][0]} {such_rows(infinite)}",
             "a finite number in every row: means and t tests have no answer for others",
             "leave these cases out of every file, or say what they stand for (the PSNR of a perfect copy is infinite)",
         )
-    return values
+    return values, notes

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalkit.comparisons.crosscheck import AGREES, COLUMNS, check_study, require_agreement_with_r
+from evalkit.comparisons.crosscheck import AGREES, COLUMNS, NOT_IN_R, check_study, require_agreement_with_r
 from evalkit.comparisons.free_form import Options, compare_files
 from evalkit.comparisons.rows import read_rows, write_rows
 from evalkit.comparisons.tables import write_table
@@ -82,6 +82,23 @@ def test_compare_checks_scores_classes_and_values(tmp_path):
         assert set(check["test"]) == tests
         assert set(check["status"]) == {AGREES}, check
         assert len(check) == 2 * comparison.rows["p_value"].notna().sum()
+
+
+def test_the_verdict_tells_tests_from_adjustments():
+    lines = [
+        ("delong", "p_value", AGREES),
+        ("delong_clustered", "p_value", NOT_IN_R),
+        ("delong_clustered", "p_value", NOT_IN_R),
+        ("delong", "p_adjusted", AGREES),
+        ("delong", "p_adjusted", AGREES),
+        ("bootstrap", "p_adjusted", f"{NOT_IN_R}: max_t"),
+    ]
+    check = pd.DataFrame(lines, columns=["test", "quantity", "status"])
+    assert require_agreement_with_r(check) == (
+        "1 test and 2 adjustments agree with R to 1e-06 in log10; 2 tests are not in R: delong_clustered; "
+        "1 adjustment is not in R: bootstrap (max_t)"
+    )
+    assert require_agreement_with_r(check[:1]) == "1 test and 0 adjustments agree with R to 1e-06 in log10"
 
 
 @needs_r

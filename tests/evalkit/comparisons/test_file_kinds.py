@@ -270,6 +270,14 @@ def change_json(folder, name, change):
         ("near.json", lambda found: {"annotations": found}, "no list of COCO detections"),
         ("near.json", lambda found: [*found, {**found[0], "image_id": 999}], "999"),
         ("near.json", lambda found: [{**found[0], "score": None}], "score"),
+        (
+            "near.json",
+            lambda found: [{**each, "image_id": str(each["image_id"])} for each in found],
+            "image_id is text",
+        ),
+        ("near.json", lambda found: [{**each, "category_id": "7"} for each in found], "category_id is text .* numbers"),
+        ("truth.json", lambda truth: {**truth, "images": [{}]}, "has no 'id'"),
+        ("truth.json", lambda truth: {**truth, "images": 3}, "is a int"),
         ("truth.json", lambda truth: {**truth, "annotations": []}, "no box that counts"),
         ("truth.json", lambda truth: {**truth, "categories": [{"id": 3}, {"id": 7}]}, "categories"),
     ],
@@ -280,6 +288,48 @@ def test_bad_coco_files_are_refused(boxes, name, change, message):
         run(boxes, labels="truth.json", files=("near.json", "far.json"), resamples=100)
     assert caught.value.expected
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "remedy"),
+    [
+        (
+            lambda each: {key: each[key] for key in each if key != "score"},
+            "'score' in each of them",
+            "export the scores",
+        ),
+        (lambda each: {**each, "score": None}, "a number everywhere", "export the scores"),
+        (lambda each: {**each, "bbox": [1, 2, 3]}, "[x, y, width, height]", "in pixels"),
+        (lambda each: {**each, "image_id": 999}, "an id of ground_truth['images']", "leave out detections"),
+    ],
+)
+def test_bad_detections_come_with_their_own_remedies(boxes, change, expected, remedy):
+    change_json(boxes, "near.json", lambda found: [change(each) for each in found])
+    with pytest.raises(InputError) as caught:
+        run(boxes, labels="truth.json", files=("near.json", "far.json"))
+    assert caught.value.expected == expected
+    assert remedy in caught.value.remedy
+
+
+def test_json_with_a_mark_of_utf_8_and_any_ending_is_read(boxes):
+    options = {"resamples": 100, "metric": "AP50"}
+    plain = run(boxes, labels="truth.json", files=("near.json", "far.json"), **options)
+    for name in ("truth", "near", "far"):
+        text = (boxes / f"{name}.json").read_text()
+        (boxes / f"{name}.JSON").write_text(text, encoding="utf-8-sig")
+    marked = run(boxes, labels="truth.JSON", files=("near.JSON", "far.JSON"), **options)
+    assert marked.rows["estimate"].tolist() == plain.rows["estimate"].tolist()
+
+
+def test_json_that_is_not_there_or_empty_is_refused_and_no_detections_are_told(boxes):
+    with pytest.raises(InputError, match=r"absent\.json does not exist"):
+        run(boxes, labels="truth.json", files=("near.json", "absent.json"))
+    (boxes / "far.json").write_text("[]")
+    comparison = run(boxes, labels="truth.json", files=("near.json", "far.json"), resamples=100)
+    assert "far.json has no detection" in comparison.notes
+    (boxes / "far.json").write_text("")
+    with pytest.raises(InputError, match=r"far\.json is empty"):
+        run(boxes, labels="truth.json", files=("near.json", "far.json"))
 
 
 def test_tests_and_metrics_that_files_cannot_have_are_refused(classes, values, boxes):
@@ -293,6 +343,7 @@ def test_tests_and_metrics_that_files_cannot_have_are_refused(classes, values, b
         run(boxes, labels=None, files=("near.json", "far.json"))
     with pytest.raises(InputError, match="one of accuracy"):
         run(classes, metric="auc")
+    assert set(run(classes, test="McNemar_Exact").rows["test"]) == {"", "mcnemar_exact"}
 
 
 def test_values_that_are_no_numbers_are_refused(values):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from evalkit.comparisons.files.reading import name_models
+from evalkit.comparisons.files.joining import name_models
 from evalkit.comparisons.free_form import Options, compare_files
 from evalkit.comparisons.rows import COLUMNS, read_rows, write_rows
 from evalkit.errors import InputError
@@ -148,7 +148,7 @@ def put(column, row, value):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("weak.csv", lambda frame: frame.iloc[:-2], r"weak.csv has no row for image_id .* \(2 are missing\)"),
+        ("weak.csv", lambda frame: frame.iloc[:-2], r"weak.csv has no row for image_id .* \(2 missing\)"),
         ("weak.csv", put("image_id", 3, "9999"), r"weak.csv, line 5: image_id '9999' is not in .*labels.csv"),
         ("weak.csv", lambda frame: pd.concat([frame, frame[:1]]), r"weak.csv, line 82: image_id .* a second time"),
         ("weak.csv", put("image_id", 0, " "), r"weak.csv, line 2: image_id is empty"),
@@ -161,7 +161,7 @@ def put(column, row, value):
         ("weak.csv", lambda frame: frame.rename(columns={"Edema": "Edma"}), r"'Edma', .* \(nearest: 'Edema'"),
         ("weak.csv", lambda frame: frame.drop(columns="image_id"), r"weak.csv has no column 'image_id'"),
         ("weak.csv", lambda frame: frame[["image_id"]], r"weak.csv has the columns image_id"),
-        ("strong.csv", lambda frame: frame.drop(columns="Edema"), r"strong.csv has scores of Effusion"),
+        ("strong.csv", lambda frame: frame.drop(columns="Edema"), r"strong.csv has predictions of Effusion"),
         ("strong.csv", lambda frame: frame[:0], r"strong.csv has no row"),
     ],
 )
@@ -182,9 +182,9 @@ def test_bad_arguments_are_refused(files):
         compare(files, "weak", "weak")
     with pytest.raises(InputError, match="--group"):
         compare(files, group_column="patient")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.csv does not exist"):
         compare(files, "weak", "absent")
-    with pytest.raises(InputError, match=r"a file ending in \.csv or \.parquet"):
+    with pytest.raises(InputError, match=r"a file ending in \.csv, \.tsv, \.txt or \.parquet"):
         compare_files(files / "labels.csv", [files / "weak.csv", files / "strong.xlsx"], Options())
 
 
