@@ -28,6 +28,7 @@ if "training" not in workflow.global_resources:
 
 wildcard_constraints:
     dataset="[A-Za-z0-9_.-]+",
+    other="[A-Za-z0-9_.-]+",
     evaluation="[A-Za-z0-9_.-]+",
     setting="[a-z]+=[^/]+",
     backbone="[A-Za-z0-9_.-]+",

@@ -120,8 +120,8 @@ class Own:
 
         from evalkit.pretraining.methods import make_method
         from evalkit.pretraining.pairs import Pairs
-        from evalkit.training.batches import Normaliser, Pixels
         from evalkit.training.distributed import Ranks
+        from evalkit.training.pixels import Normaliser, Pixels
 
         self.entry, self.hardware = make_entry(case, method), hardware
         self.pairs = Pairs(

@@ -4,8 +4,9 @@
 
 From two vectors of integer labels (5 classes, 30 % drawn anew) to the p-value: `stats`, `coin::mh_test` on R's `table`
 of the labels (timed inside R, so that handing over the data does not count; two rounds, it takes the square of the
-images), and statsmodels' `SquareTable(shift_zeros=False).homogeneity()` on `pandas.crosstab`. All are run in each
-round, the first round warms up and is dropped. Peers that are not installed are skipped.
+images), and statsmodels' `SquareTable(shift_zeros=False).homogeneity()` on `pandas.crosstab`. `stats` also gets the
+same labels as a list, and as names in an array and in a list. All are run in each round, the first round warms up and
+is dropped. Peers that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from stats.marginal_homogeneity import stuart_maxwell
 
-N_IMAGES, N_CLASSES, REDRAWN = 20_000, 5, 0.3
+N_IMAGES, REDRAWN = 20_000, 0.3
+NAMES = np.array(["atelectasis", "effusion", "mass", "no finding", "pneumonia"])
+N_CLASSES = NAMES.size
+KINDS: dict[str, Callable[[np.ndarray], Any]] = {
+    "a list of integers": lambda labels: labels.tolist(),
+    "an array of names": lambda labels: NAMES[labels],
+    "a list of names": lambda labels: NAMES[labels].tolist(),
+}
 COIN_ROUNDS = 2
 COIN = """function(a, b, k) {
   seconds <- system.time({
@@ -33,6 +42,18 @@ COIN = """function(a, b, k) {
 }"""
 
 Timed = Callable[[np.ndarray, np.ndarray], tuple[float, float]]  # seconds and p-value, from two vectors of labels
+
+
+def of_kind(convert: Callable[[np.ndarray], Any]) -> Timed:
+    """Time `stats` on the labels converted beforehand."""
+
+    def timed(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+        first, second = convert(a), convert(b)
+        start = perf_counter()
+        pvalue = stuart_maxwell(first, second).pvalue
+        return perf_counter() - start, pvalue
+
+    return timed
 
 
 def clocked(test: Callable[[np.ndarray, np.ndarray], float]) -> Timed:
@@ -78,7 +99,9 @@ def main() -> None:
     generator = np.random.default_rng(0)
     a = generator.integers(0, N_CLASSES, N_IMAGES)
     b = np.where(generator.random(N_IMAGES) < REDRAWN, generator.integers(0, N_CLASSES, N_IMAGES), a)
-    timed = {"stats": clocked(lambda a, b: stuart_maxwell(a, b).pvalue), **installed_peers()}
+    timed = {"stats": clocked(lambda a, b: stuart_maxwell(a, b).pvalue)}
+    timed |= {f"stats, from {kind}": of_kind(convert) for kind, convert in KINDS.items()}
+    timed |= installed_peers()
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     pvalues = {}
     for place in range(rounds + 1):

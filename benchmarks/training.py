@@ -105,7 +105,8 @@ class Own:
         import numpy as np
 
         from evalkit.config.recipe import Recipe
-        from evalkit.training.batches import Batches, Normaliser, Pixels
+        from evalkit.training.batches import Batches
+        from evalkit.training.pixels import Normaliser, Pixels
 
         recipe = {"lr": 1e-3, "steps": 1, "batch_size": case.batch_size, "augmentation": augmentation}
         self.recipe, self.hardware = Recipe.model_validate(recipe), hardware

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalkit.config import Study, load_study
 from evalkit.errors import InputError
+
+if TYPE_CHECKING:
+    from evalkit.pretraining.feasibility import Known
 
 
 class Finding(NamedTuple):
@@ -19,7 +24,8 @@ class Finding(NamedTuple):
     ok : bool
         Whether the study can run with it.
     message : str
-        What was found; for a failure also what was expected and what to do.
+        What was found; for a failure also what was expected and what to do. It begins with ``warning:`` where a study
+        can run, but most likely is not what is wanted.
     """
 
     place: str
@@ -40,8 +46,9 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        For the configuration, each architecture, each table and, unless `config_only`, each data set and each file of
-        weights. After a configuration that cannot be read nothing more follows.
+        For the configuration, each architecture, each table, unless `config_only` each data set and each file of
+        weights, and each pretraining; those that pretraining starts from are included. After a configuration that
+        cannot be read nothing more follows.
     """
     try:
         study = load_study(name)
@@ -49,17 +56,24 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
         yield Finding("configuration", False, str(error))
         return
     yield Finding("configuration", True, f"{study.source}: {_counts(study)}")
-    for backbone in study.backbones:
-        yield _look(f"backbones.{backbone}", _check_architecture, study, backbone)
+    from evalkit.pretraining.feasibility import Known
+
+    known, entries, buildable = Known(), study.backbones | study.origins, set()
+    for backbone in entries:
+        finding = _look(f"backbones.{backbone}", _check_architecture, study, backbone)
+        buildable |= {backbone} if finding.ok else set()
+        yield finding
     for table in study.file.tables:
         yield _look(f"tables.{table}", _check_table, study, table)
-    if config_only:
-        return
-    for dataset in study.file.datasets:
-        yield _look(f"datasets.{dataset}", _check_dataset, study, dataset)
-    for backbone, entry in study.backbones.items():
-        if not entry.is_scratch:
-            yield _look(f"weights of {backbone}", _check_weights, study, backbone)
+    if not config_only:
+        for dataset in study.file.datasets:
+            yield _look(f"datasets.{dataset}", partial(_check_dataset, known=known), study, dataset)
+        for backbone, entry in entries.items():
+            if not entry.is_scratch:
+                yield _look(f"weights of {backbone}", partial(_check_weights, known=known), study, backbone)
+    for backbone, entry in entries.items():
+        if entry.pretrain is not None and backbone in buildable:
+            yield from _check_pretraining(study, backbone, known)
 
 
 def _look(place: str, check: Callable[[Study, str], str], study: Study, name: str) -> Finding:
@@ -77,7 +91,9 @@ def _counts(study: Study) -> str:
         "evaluation": len(file.evaluations),
         "table": len(file.tables),
     }
-    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
+    counted = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
+    origins = f"; pretraining starts from {', '.join(study.origins)}" if study.origins else ""
+    return counted + origins
 
 
 def _check_architecture(study: Study, backbone: str) -> str:
@@ -98,29 +114,57 @@ def _check_table(study: Study, table: str) -> str:
     return study.table(table).title
 
 
-def _check_dataset(study: Study, dataset: str) -> str:
+def _check_dataset(study: Study, dataset: str, *, known: Known) -> str:
     from evalkit.datasets import read_dataset
     from evalkit.splits.making import choose_labels
 
     entry = study.dataset(dataset)
-    if entry.phantom is not None:
+    if entry.phantom is not None and not _is_drawn(study, dataset):
         return f"{entry.phantom.patients:,} phantom patients, drawn when they are needed"
     manifest = read_dataset(entry, study.dataset_root(dataset))
     for evaluation in study.file.evaluations.values():
         if evaluation.dataset == dataset:
             choose_labels(evaluation, manifest)
-    patients = manifest.images["patient_id"].nunique()
+    patients = frozenset(manifest.images["patient_id"])
+    known.images[dataset], known.patients[dataset] = len(manifest.images), patients
     return (
-        f"{len(manifest.images):,} images of {patients:,} patients, labels: {', '.join(manifest.labels)} "
+        f"{len(manifest.images):,} images of {len(patients):,} patients, labels: {', '.join(manifest.labels)} "
         "(tables read; image files are opened when they are packed)"
     )
 
 
-def _check_weights(study: Study, backbone: str) -> str:
+def _is_drawn(study: Study, dataset: str) -> bool:
+    """Whether phantoms lie there as they would be drawn now."""
+    from evalkit.phantom import generator_version
+
+    entry = study.dataset(dataset)
+    assert entry.phantom is not None
+    try:
+        note = json.loads((study.dataset_root(dataset) / "phantom.json").read_text(encoding="utf-8"))
+        return note["generator"] == generator_version() and entry.phantom.model_dump().items() <= note["order"].items()
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def _check_weights(study: Study, backbone: str, *, known: Known) -> str:
     from evalkit.checkpoints.sources import make_canonical
 
     entry, path = study.backbone(backbone), study.checkpoint_path(backbone)
     if path is not None and path.is_relative_to(study.layout.root) and not path.exists():
         return "made by this workflow when they are needed"
     report = make_canonical(entry, path=path)[1]
+    known.channels[backbone] = report.in_channels
     return f"{report.matched} tensors, the whole trunk; {report.format}; fingerprint {report.short_fingerprint}"
+
+
+def _check_pretraining(study: Study, backbone: str, known: Known) -> Iterator[Finding]:
+    from evalkit.pretraining.feasibility import describe_pretraining, find_doubts, find_obstacles
+
+    place, ok = f"pretraining of {backbone}", True
+    for obstacle in find_obstacles(study, backbone, known):
+        ok = False
+        yield Finding(place, ok, str(obstacle))
+    if ok:
+        yield Finding(place, ok, describe_pretraining(study, backbone))
+    for doubt in find_doubts(study, backbone, known):
+        yield Finding(place, True, f"warning: {doubt}")

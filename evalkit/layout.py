@@ -31,6 +31,10 @@ class Layout:
         """The folder of a packed data set: ``images.npy``, ``index.parquet``, ``packing.json``."""
         return self.root / "datasets" / dataset / f"packed-{size}"
 
+    def apart(self, dataset: str, other: str) -> Path:
+        """The mark that a data set to pretrain on shares no patient and no image with one to evaluate with."""
+        return self.root / "datasets" / dataset / f"apart-from-{other}.json"
+
     def splits(self, evaluation: str) -> Path:
         """Who is in which split and draw; beside it lies the ``.json`` with counts and checks."""
         return self.root / "splits" / f"{evaluation}.parquet"
@@ -38,6 +42,10 @@ class Layout:
     def pretraining(self, backbone: str) -> Path:
         """The folder of weights made by this study: ``checkpoint.pth`` and ``run.json``."""
         return self.root / "pretraining" / backbone
+
+    def pretraining_job(self, backbone: str) -> Path:
+        """The record of the job that made these weights; the workflow's mark that they are made."""
+        return self.root / "jobs" / "pretraining" / f"{backbone}.json"
 
     def export(self, backbone: str) -> Path:
         """A backbone's weights in the layout of FAIR MoCo."""

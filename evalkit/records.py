@@ -23,7 +23,7 @@ from evalkit.fingerprints import file_sha256
 RECORD = "run.json"
 
 #: Packages whose version can change a result.
-_PACKAGES = ("cxr-evalkit", "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "pillow", "pydicom")
+_PACKAGES = ("cxr-evalkit", "torch", "torchvision", "timm", "kornia", "numpy", "pandas", "pyarrow", "pillow", "pydicom")
 
 
 class RunRecord(TypedDict, total=False):

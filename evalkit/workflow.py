@@ -16,7 +16,7 @@ from evalkit.config.datasets import CsvEntry
 from evalkit.config.loading import Study, load_study
 from evalkit.config.pretraining import Contrastive, Pretraining
 from evalkit.errors import InputError
-from evalkit.fingerprints import file_state, value_hash
+from evalkit.fingerprints import code_hash, file_state, value_hash
 from evalkit.plan import list_jobs, parse_span
 from evalkit.settings import parse_setting
 
@@ -122,12 +122,54 @@ def split_hash(study: Study, evaluation: str) -> str:
     return value_hash({**values, "seed": study.file.seed})
 
 
-def pretraining_inputs(study: Study, backbone: str) -> list[Path]:
-    """A pretraining's data, the evaluations' (whose patients must be others), and the weights it starts from."""
-    pretrain = _pretraining(study, backbone)
-    datasets = [pretrain.data, *(evaluation.dataset for evaluation in study.file.evaluations.values())]
-    files = [path for dataset in dict.fromkeys(datasets) for path in dataset_files(study, dataset)]
-    return files + (weights_files(study, pretrain.init) if pretrain.init else [])
+def compared_files(study: Study, dataset: str, other: str) -> list[Path]:
+    """Two packed data sets, or one where it is to be compared with itself."""
+    return [path for name in dict.fromkeys((dataset, other)) for path in dataset_files(study, name)]
+
+
+def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
+    """The checks that nothing a backbone was made from here is in an evaluation's data; they come before any run."""
+    other = study.evaluation(evaluation).dataset
+    entries = [study.backbone(name).pretrain for name in _lineage(study, backbone)]
+    return list(dict.fromkeys(study.layout.apart(entry.data, other) for entry in entries if entry is not None))
+
+
+def pretraining_data(study: Study, backbone: str) -> list[Path]:
+    """The images a backbone is made from."""
+    return dataset_files(study, _pretraining(study, backbone).data)
+
+
+def pretraining_start(study: Study, backbone: str) -> list[Path]:
+    """The weights a pretraining starts from."""
+    init = _pretraining(study, backbone).init
+    return weights_files(study, init) if init else []
+
+
+def pretraining_apart_from(study: Study, backbone: str) -> list[str]:
+    """The data sets that a pretraining's data are checked against before it starts: those of all evaluations.
+
+    Of a pretraining that is done as it would be done now they are those it was checked against then. A further
+    evaluation would make it run again otherwise; that one's own runs wait for the check of its data (`apart_files`).
+    An input marked as ancient would not do: once Snakemake is to make that file again, it looks no more whether
+    anything that depends on it has changed.
+    """
+    datasets = list(dict.fromkeys(evaluation.dataset for evaluation in study.file.evaluations.values()))
+    job = _pretraining_job(study, backbone)
+    if job.get("decided_by") == pretraining_mark(study, backbone) and not _is_missing(study, backbone, job):
+        return [dataset for dataset in datasets if dataset in job["apart_from"]]
+    return datasets
+
+
+def pretraining_checks(study: Study, backbone: str) -> list[Path]:
+    """The checks a pretraining waits for, so that hours are not spent on weights that may not be used."""
+    data = _pretraining(study, backbone).data
+    return [study.layout.apart(data, other) for other in pretraining_apart_from(study, backbone)]
+
+
+def pretraining_attempt(study: Study, backbone: str) -> int:
+    """Which attempt at a pretraining is due: one more than its job's record says if what it made is missing."""
+    job = _pretraining_job(study, backbone)
+    return job["attempt"] + _is_missing(study, backbone, job) if job else 0
 
 
 def pretraining_module(study: Study, backbone: str) -> str:
@@ -142,25 +184,23 @@ def contrastive_backbones(study: Study) -> list[str]:
     return [name for name, entry in entries.items() if isinstance(entry.pretrain, Contrastive)]
 
 
-def pretraining_records(study: Study) -> list[Path]:
-    """The records of contrastive pretraining, for its figure.
+def pretraining_jobs(study: Study) -> list[Path]:
+    """The jobs' records of contrastive pretraining, for its figure.
 
     Raises
     ------
     SystemExit
         The study has no such backbone. Snakemake would show any other exception with a traceback.
     """
-    records = [study.layout.pretraining(name) / "run.json" for name in contrastive_backbones(study)]
-    if not records:
-        raise SystemExit(
-            f"error: {study.source} has no contrastive pretraining; there is nothing to draw"
-        )
-    return records
+    jobs = [study.layout.pretraining_job(name) for name in contrastive_backbones(study)]
+    if not jobs:
+        raise SystemExit(f"error: {study.source} has no contrastive pretraining; there is nothing to draw")
+    return jobs
 
 
 def views_inputs(study: Study) -> list[Path]:
     """The packed images that examples of the first contrastive backbone's views are made from."""
-    pretraining_records(study)
+    pretraining_jobs(study)
     return dataset_files(study, _pretraining(study, contrastive_backbones(study)[0]).data)
 
 
@@ -178,13 +218,28 @@ def pretraining_hash(study: Study, backbone: str) -> str:
     """Changes when a backbone is to be made in another way."""
     entry = study.backbone(backbone)
     shape = _values(entry, leave_out={"label", "baseline", "note", "pretrained_on"})
+    pretrain = entry.pretrain
+    if isinstance(pretrain, Contrastive) and pretrain.ifa is not None:
+        # A preset is what it stands for.
+        shape["pretrain"]["ifa"] = {block: _values(term) for block, term in pretrain.ifa.terms.items()}
     return value_hash({**shape, **_machine(study)})
 
 
+def pretraining_mark(study: Study, backbone: str) -> list[str]:
+    """What decides a pretraining beside its files, for its job's record: configuration and code."""
+    return [pretraining_hash(study, backbone), code_hash(pretraining_module(study, backbone))]
+
+
 def checkpoint_inputs(study: Study, backbone: str) -> list[Path]:
-    """The checkpoint, where this workflow makes it. Any other is checked by the job itself, not by Snakemake."""
+    """What says that the checkpoint is there, where this workflow makes it: the file, or the record of its job.
+
+    Any other checkpoint is checked by the job itself, not by Snakemake.
+    """
     path = _known_checkpoint(study, backbone)
-    return [path] if path is not None and path.is_relative_to(study.layout.root) else []
+    if path is None or not path.is_relative_to(study.layout.root):
+        return []
+    maker = path.parent.name
+    return [study.layout.pretraining_job(maker) if path.parent == study.layout.pretraining(maker) else path]
 
 
 def checkpoint_state(study: Study, backbone: str) -> str:
@@ -297,6 +352,43 @@ def _pretraining(study: Study, backbone: str) -> Pretraining:
     if pretrain is None:
         raise InputError(f"the backbone {backbone!r} is not made by this workflow", "an entry with 'pretrain'")
     return pretrain
+
+
+def _pretraining_job(study: Study, backbone: str) -> dict[str, Any]:
+    """The record of a pretraining's job, empty where there is none that can be read."""
+    try:
+        job = json.loads(study.layout.pretraining_job(backbone).read_text(encoding="utf-8"))
+        lists = {name: list(job[name]) for name in ("apart_from", "decided_by", "outputs")}
+        return {"attempt": int(job["attempt"]), **lists}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_missing(study: Study, backbone: str, job: Mapping[str, Any]) -> bool:
+    folder = study.layout.pretraining(backbone)
+    return not all((folder / name).exists() for name in ("run.json", *job["outputs"]))
+
+
+def _lineage(study: Study, backbone: str) -> list[str]:
+    """A backbone and those it was made from here: what its pretraining starts from, or what it reads back."""
+    found: list[str] = []
+    waiting = [backbone]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.append(name)
+        pretrain, path = study.backbone(name).pretrain, _known_checkpoint(study, name)
+        if pretrain is not None:
+            waiting += [pretrain.init] if pretrain.init else []
+        else:
+            waiting += [each for each in study.origins | study.backbones if path in _checkpoints(study, each)]
+    return found
+
+
+def _checkpoints(study: Study, backbone: str) -> list[Path]:
+    """Files that the workflow writes a backbone's weights to, and that another entry may read."""
+    return [study.layout.pretraining(backbone) / "checkpoint.pth", study.layout.export(backbone)]
 
 
 def _known_checkpoint(study: Study, backbone: str) -> Path | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
 
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import Study, load_study
@@ -27,32 +30,63 @@ class Curve:
     ----------
     label : str
         The backbone's, as printed in tables.
+    method : str
+        ``"moco"`` or ``"simclr"``.
     history : list of dict
         As `evalkit.pretraining.loop.Course` has it.
+    random_steps : int
+        Steps in which MoCo's queue still holds random points, which are easy to tell from keys.
     """
 
     label: str
+    method: str
     history: list[dict[str, float]]
+    random_steps: int = 0
+
+    @property
+    def steps(self) -> NDArray[np.float64]:
+        """Where a note was made."""
+        return np.array([each["step"] for each in self.history], dtype=float)
+
+    def values(self, key: str) -> NDArray[np.float64]:
+        """What was noted there of one quantity."""
+        return np.array([each[key] for each in self.history], dtype=float)
+
+    def settled(self) -> NDArray[np.bool_]:
+        """Which notes hold no step whose queue was random; all, where the queue was random to the end."""
+        begins = np.concatenate([[0], self.steps[:-1]])
+        settled = begins >= self.random_steps
+        return settled if settled.any() else ~settled
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One quantity: its key in the history, its title, and what to know when reading it."""
+    """One quantity: its key in the history, its title, what to know when reading it, and whose curves it shows."""
 
     key: str
     title: str
     note: str
+    method: str | None = None
 
 
+# Losses of different methods are of different kinds, so each method has a panel of its own.
 _LOSSES = (
-    _Panel("contrastive", "Contrastive loss", "Comparable within one method"),
-    _Panel("ifa", "IFA loss", "Weighted sum over its blocks"),
+    _Panel("contrastive", "MoCo loss (InfoNCE)", "Depends on temperature and queue", "moco"),
+    _Panel("contrastive", "SimCLR loss (NT-Xent)", "Depends on temperature and batch", "simclr"),
 )
+_IFA = _Panel("ifa", "IFA loss", "Weighted sum over its blocks")
 _SIGNS = (
     _Panel("feature_std", "Standard deviation of features", "0: collapsed; 1: spread over the sphere"),
     _Panel("alignment", "Alignment", "0: both views alike; 2: unrelated"),
     _Panel("uniformity", "Uniformity", "0: collapsed; about \N{MINUS SIGN}4: spread"),
 )
+
+_OFF_SCALE = (
+    "Triangles are off the scale: MoCo's queue was not yet full, and the loss against random points says little."
+)
+
+#: Panels side by side; and in inches, a line of text below them and the margin there.
+_COLUMNS, _LINE, _MARGIN = 3, 0.14, 0.05
 
 
 def draw_curves(study: Study) -> list[Path]:
@@ -70,57 +104,70 @@ def draw_curves(study: Study) -> list[Path]:
     """
     curves = read_curves(study)
     with figure_style():
-        return save_figure(draw(curves), study.layout.report("figure_pretraining.pdf"))
+        return save_figure(draw(curves, notes=_notes(study)), study.layout.report("figure_pretraining.pdf"))
 
 
 def read_curves(study: Study) -> list[Curve]:
     """Read the records of a study's contrastive pretrainings, those included that others start from.
+
+    Returns
+    -------
+    list of Curve
+        In the study's order, but what others start from comes before them.
 
     Raises
     ------
     InputError
         As `draw_curves`.
     """
-    curves = []
-    for name, entry in (study.backbones | study.origins).items():
-        if not isinstance(entry.pretrain, Contrastive):
-            continue
-        folder = study.layout.pretraining(name)
-        history: Any = read_record(folder).get("history")
-        if not history:
-            raise InputError(
-                f"{folder} holds no record of a contrastive pretraining",
-                "run.json with a history",
-                f"make it: python -m evalkit.pretraining --study {study.source} --backbone {name}",
-            )
-        curves.append(Curve(entry.label, history))
-    if not curves:
+    names = _contrastive(study)
+    if not names:
         raise InputError(
             f"{study.source} has no backbone that is made by contrastive pretraining",
             "a backbone whose 'pretrain' has the method moco or simclr",
             "name one in the study's backbones",
         )
-    return curves
+    return [_read_curve(study, name) for name in names]
 
 
-def draw(curves: list[Curve]) -> Figure:
-    """Draw one panel for each quantity against steps, one line for each backbone."""
-    engine = ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05)
-    figure = Figure(figsize=(WIDTH, 4.0), layout=engine)
-    axes = figure.subplots(2, 3)
+def draw(curves: list[Curve], *, notes: Iterable[str] = ()) -> Figure:
+    """Draw one panel for each quantity against steps, one line for each backbone.
+
+    Parameters
+    ----------
+    curves : list of Curve
+    notes : iterable of str
+        What is said below the figure, each in a line.
+    """
+    losses = [panel for panel in _LOSSES if any(curve.method == panel.method for curve in curves)]
     # IFA adds nothing where a backbone has none, and then its line would say nothing.
-    with_ifa = any(_has(curve, "ifa") for curve in curves)
-    losses = _LOSSES if with_ifa else _LOSSES[:1]
+    losses += [_IFA] if any(_has(curve, "ifa") for curve in curves) else []
+    notes = [*([_OFF_SCALE] if any(_outside(curve, _scale(curves, curve.method)) for curve in curves) else []), *notes]
+    # The legend takes the place of a panel that is not needed, or else stands below.
+    has_room = len(losses) < _COLUMNS
+    in_a_line = max(1, min(len(curves), int(WIDTH / (0.5 + 0.06 * max(len(curve.label) for curve in curves)))))
+    lines = len(notes) + (0 if has_room else -(-len(curves) // in_a_line))
+    below = _LINE * (lines + 0.5) if lines else 0
+    height = 4.0 + below
+    engine = ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05, rect=(0, below / height, 1, 1 - below / height))
+    figure = Figure(figsize=(WIDTH, height), layout=engine)
+    axes = figure.subplots(2, _COLUMNS)
     for panel, axis in [*zip(losses, axes[0], strict=False), *zip(_SIGNS, axes[1], strict=True)]:
         _draw_panel(axis, panel, curves)
-        axis.set_xlabel("Step")
     for limit in (0, 1):
         axes[1, 0].axhline(limit, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     axes[1, 0].set_ylim(-0.05, 1.1)
     for axis in axes[0, len(losses) :]:
         axis.set_axis_off()
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[0, len(losses)].legend(handles, labels, loc="upper left", borderaxespad=0)
+    # Every curve is in the panels of the signs.
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    if has_room:
+        axes[0, len(losses)].legend(handles, labels, loc="upper left", borderaxespad=0)
+    else:
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, below / height)}
+        figure.legend(handles, labels, ncols=in_a_line, borderaxespad=0, **place)
+    for line, note in enumerate(reversed(notes)):
+        figure.text(_MARGIN / WIDTH, (_MARGIN + _LINE * line) / height, note, color=GREY, va="bottom")
     return figure
 
 
@@ -134,18 +181,90 @@ def main() -> None:
         print(path)
 
 
+def _contrastive(study: Study) -> list[str]:
+    """The backbones that contrastive pretraining makes, each after what it starts from."""
+    ordered: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        pretrain = study.backbone(name).pretrain
+        if isinstance(pretrain, Contrastive):
+            if pretrain.init is not None:
+                add(pretrain.init)
+            ordered.setdefault(name)
+
+    for name in (*study.origins, *study.backbones):
+        add(name)
+    return list(ordered)
+
+
+def _read_curve(study: Study, name: str) -> Curve:
+    folder = study.layout.pretraining(name)
+    record: Any = read_record(folder)
+    if not record.get("history"):
+        raise InputError(
+            f"{folder} holds no record of a contrastive pretraining",
+            "run.json with a history",
+            f"make it: python -m evalkit.pretraining --study {study.source} --backbone {name}",
+        )
+    # A pretraining that goes on from one of its kind takes over a queue of keys.
+    goes_on = record.get("continues") is not None
+    queue = 0 if goes_on else record["pretraining"].get("queue", 0)
+    return Curve(
+        study.backbone(name).label,
+        record["pretraining"]["method"],
+        record["history"],
+        random_steps=-(-queue // record["recipe"]["batch_size"]),
+    )
+
+
+def _notes(study: Study) -> list[str]:
+    entries = [entry for name in _contrastive(study) if (entry := study.backbone(name).pretrain) is not None]
+    notes = []
+    if any(entry.init is not None for entry in entries):
+        notes.append("Steps are counted from each backbone's own start, also where it starts from another.")
+    if any(study.dataset(entry.data).phantom is not None for entry in entries):
+        notes.append("Demonstration on drawn radiographs (phantoms); no medical meaning.")
+    return notes
+
+
 def _draw_panel(axis: Axes, panel: _Panel, curves: list[Curve]) -> None:
     for number, curve in enumerate(curves):
-        if panel.key == "ifa" and not _has(curve, "ifa"):
+        if panel.method not in (None, curve.method) or (panel.key == "ifa" and not _has(curve, "ifa")):
             continue
-        steps = [each["step"] for each in curve.history]
-        values = [each[panel.key] for each in curve.history]
         # Every other line has gaps, so that one does not hide its neighbour where adding IFA changes little.
         style, colour = ("-", (0, (3, 1.5)))[number % 2], COLOURS[number % len(COLOURS)]
-        axis.plot(steps, values, color=colour, linestyle=style, marker=".", markersize=3, label=curve.label)
+        values = curve.values(panel.key)
+        axis.plot(curve.steps, values, color=colour, linestyle=style, marker=".", markersize=3, label=curve.label)
+        if panel.method is not None:
+            low, high = _scale(curves, panel.method)
+            axis.set_ylim(low, high)
+            _mark(axis, curve.steps[values < low], edge=0, marker="v", colour=colour)
+            _mark(axis, curve.steps[values > high], edge=1, marker="^", colour=colour)
     axis.set_title(panel.title, loc="left", pad=13)
     axis.text(0, 1.03, panel.note, transform=axis.transAxes, color=GREY)
+    axis.set_xlabel("Step")
     axis.set_xlim(left=0)
+
+
+def _scale(curves: list[Curve], method: str) -> tuple[float, float]:
+    """The scale of a method's loss, from what was noted once MoCo's queue was full."""
+    own = [curve.values("contrastive")[curve.settled()] for curve in curves if curve.method == method]
+    low, high = np.min(np.concatenate(own)), np.max(np.concatenate(own))
+    margin = 0.06 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _outside(curve: Curve, scale: tuple[float, float]) -> bool:
+    values = curve.values("contrastive")
+    return bool(((values < scale[0]) | (values > scale[1])).any())
+
+
+def _mark(axis: Axes, steps: NDArray[np.float64], *, edge: int, marker: str, colour: str) -> None:
+    """Mark notes that lie off the scale at its edge, so that none is left out in silence."""
+    if len(steps):
+        transform = axis.get_xaxis_transform()  # steps across, and the panel's height as 1
+        look: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": marker, "markersize": 3.5}
+        axis.plot(steps, np.full(len(steps), edge), transform=transform, clip_on=False, label="_off scale", **look)
 
 
 def _has(curve: Curve, key: str) -> bool:

@@ -65,13 +65,13 @@ rule publish_crosscheck:
 
 rule figure_pretraining:
     input:
-        lambda wildcards: facts.pretraining_records(study),
+        lambda wildcards: facts.pretraining_jobs(study),
     output:
         multiext(str(layout.report("figure_pretraining")), ".pdf", ".png"),
     log:
         layout.root / "logs/figures/pretraining.log",
     params:
-        labels=[entry.label for entry in study.backbones.values()],
+        labels=[study.backbone(name).label for name in facts.contrastive_backbones(study)],
         code=code_hash("reports.pretraining_curves"),
     shell:
         "{PYTHON} -m reports.pretraining_curves --study {study.source:q} > {log:q} 2>&1"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from stats.inputs import vector
-from stats.measures import Measure, Statistic, measure_of_rows, measure_of_scores
+from stats.measures import Measure, Statistic, is_difference, measure_of_rows, measure_of_scores
 from stats.resampling import batch_size, group_weights, left_out_weights, repeat_weights, seed_from
 from stats.results import BootstrapResult, announce, checked_level
 
@@ -32,13 +33,16 @@ def paired_bootstrap(
     ----------
     statistic : "auc", "auprc", "accuracy", "mean" or callable
         With three arrays: (y, score) -> float, higher or lower as it likes; the names take an exact fast path, for
-        "auc" and "auprc" with y in {0, 1}, for "accuracy" with y and score of classes (n,). With one or two arrays:
-        (*data) -> float, itself a difference (0 under the null hypothesis); "mean" is that of one array a - b. A
-        callable says by NaN that it is not defined on a resample.
+        "auc" and "auprc" with y in {0, 1}, for "accuracy" with y and score of classes (n,). A callable that takes
+        three arguments by place and not two is statistic(y, a, b) -> float, itself a difference (0 under the null
+        hypothesis); one that takes two, or whose signature leaves it open, is (y, score). With one or two arrays:
+        (*data) -> float, itself a difference; "mean" is that of one array a - b. A callable says by NaN that it is
+        not defined on a resample.
     *data : array_like
         Three arrays y, a, b: what is bootstrapped is statistic(y, a) - statistic(y, b). y, a and b are (n,), or
         (n, classes) for the unweighted mean over classes, where a row whose label is NaN does not count for that class.
-        One or two arrays: what is bootstrapped is statistic(*data). Cases are rows (first axis) in each array.
+        A difference statistic(y, a, b), or statistic(*data) of one or two arrays, gets them as they are. Cases are
+        rows (first axis) in each array.
     groups : array_like (n,), optional
         Patient of each case; patients are then drawn, each with all its cases.
     method : {"percentile", "BCa"}
@@ -55,20 +59,24 @@ def paired_bootstrap(
     BootstrapResult
         Identical predictions: difference 0, p 1, interval [0, 0]. Replicates on which the statistic is not defined
         (for the names: some class has no positive or no negative) are left out, not counted in `n_resamples`, and
-        told in `warnings`.
+        told in `warnings`. A difference that is the same on every replicate: a standard error of exactly 0, an
+        interval of no width and a warning. One case (or patient), which leaves nothing to resample: the difference,
+        NaN for the rest unless the predictions are identical, and a warning.
 
     Raises
     ------
     ValueError
-        Shapes that do not belong together, a statistic not defined on the data themselves or on fewer than two
-        replicates; for "auc" and "auprc" a NaN score of a labelled row, or a class without a positive or a negative.
+        Shapes that do not belong together, a callable that takes another number of arguments, a statistic not defined
+        on the data themselves or on fewer than two replicates; for "auc" and "auprc" a NaN score of a labelled row, or
+        a class without a positive or a negative.
     """
     if method not in ("percentile", "BCa"):
         raise ValueError(f"method is {method!r}; expected 'percentile' or 'BCa'")
     if not 1 <= len(data) <= 3:
         raise ValueError(f"{len(data)} data arrays; expected y, a, b, or one or two for statistic(*data)")
-    if len(data) == 3:
-        y, *scores = data
+    arrays = [np.asarray(array) for array in data]
+    if len(data) == 3 and not is_difference(statistic):
+        y, *scores = arrays
         for name, score in zip("ab", scores, strict=True):
             if np.ndim(score) != np.ndim(y):
                 raise ValueError(
@@ -77,11 +85,12 @@ def paired_bootstrap(
                 )
         measures = [measure_of_scores(statistic, y, score, groups) for score in scores]
     else:
-        measures = [measure_of_rows(statistic, [np.asarray(array) for array in data], groups)]
+        measures = [measure_of_rows(statistic, arrays, groups)]
 
     result, replicates = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
+    result = _unless_one(result, measures[0], arrays)
     if method == "BCa":
-        result = _bias_corrected(result, replicates, _difference(_jackknife(measures)))
+        result = _bias_corrected(result, replicates, measures)
     announce(result.warnings)
     return result
 
@@ -116,6 +125,7 @@ def two_way_bootstrap(
     Returns
     -------
     BootstrapResult
+        As `paired_bootstrap`. One patient: NaN, however many repeats there are.
 
     Raises
     ------
@@ -131,6 +141,7 @@ def two_way_bootstrap(
         raise ValueError(f"a has shape {np.shape(a)} and b {np.shape(b)}; expected the same repeats and rows")
     measures = [measure_of_scores(statistic, y, score, groups) for score in (a, b)]
     result, _ = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
+    result = _unless_one(result, measures[0], [np.asarray(a), np.asarray(b)])
     announce(result.warnings)
     return result
 
@@ -194,7 +205,8 @@ def difference_from_replicates(
     Returns
     -------
     BootstrapResult
-        Percentile interval.
+        Percentile interval. Whether there was more than one patient to resample cannot be told from replicates; a
+        difference that is the same on all of them is warned about.
 
     Raises
     ------
@@ -256,7 +268,29 @@ def _difference(values: list[Floats]) -> Floats:
     return values[0] - values[1] if len(values) == 2 else values[0]
 
 
-def summary_of_replicates(difference: float, first: Floats, second: Floats, confidence_level: float) -> BootstrapResult:
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays hold the same, what is missing included."""
+    return one.shape == other.shape and bool(np.all((one == other) | ((one != one) & (other != other))))
+
+
+def _unless_one(result: BootstrapResult, measure: Measure, data: list[NDArray[Any]]) -> BootstrapResult:
+    """The result, or what is left of it where there is one row or patient; the last two of the data are compared."""
+    if measure.n_groups > 1:
+        return result
+    identical = result.difference == 0 and (len(data) == 1 or _equal(*data[-2:]))
+    return result_of_one(result, "row" if measure.n_rows == 1 else "patient", identical)
+
+
+def result_of_one(result: BootstrapResult, unit: str, identical: bool) -> BootstrapResult:
+    """Take back what a bootstrap of one row or patient says: all its resamples are that one again."""
+    undefined = {} if identical else dict.fromkeys(("se", "pvalue", "low", "high"), math.nan)
+    note = f"one {unit}: a bootstrap needs at least two"
+    return dataclasses.replace(result, warnings=(note,), **undefined)  # type: ignore[arg-type]
+
+
+def summary_of_replicates(
+    difference: float, first: Floats, second: Floats, confidence_level: float, name: str = "difference"
+) -> BootstrapResult:
     """Summarise the replicates first - second of an estimated difference; undefined ones are left out and told."""
     checked_level(confidence_level)
     if math.isnan(difference):
@@ -276,30 +310,40 @@ def summary_of_replicates(difference: float, first: Floats, second: Floats, conf
     # Equal statistics can differ by rounding once classes or repeats are averaged: that has no sign.
     rounding = 8 * np.finfo(float).eps * np.maximum(np.abs(first), np.abs(second))[defined]
     smaller = min(int((values <= rounding).sum()), int((values >= -rounding).sum()))
+    se = float(values.std(ddof=1))
     low, high = np.quantile(values, [(1 - confidence_level) / 2, (1 + confidence_level) / 2]).tolist()
+    largest_rounding = float(rounding.max())
+    if float(np.ptp(values)) <= 2 * largest_rounding:
+        difference = 0.0 if abs(difference) <= largest_rounding else difference
+        se, low, high = 0.0, *[min(max(difference, float(values.min())), float(values.max()))] * 2
+        if difference:
+            notes.append(f"the {name} ({difference:.6g}) is the same on every replicate: its interval has no width")
     return BootstrapResult(
-        difference=difference,
-        se=float(values.std(ddof=1)),
+        difference=difference + 0.0,  # no negative zero, here and below
+        se=se,
         pvalue=min(1.0, 2 * (1 + smaller) / (n_defined + 1)),
-        low=low,
-        high=high,
+        low=low + 0.0,
+        high=high + 0.0,
         n_resamples=n_defined,
         confidence_level=float(confidence_level),
         warnings=tuple(notes),
     )
 
 
-def _bias_corrected(result: BootstrapResult, replicates: Floats, left_out: Floats) -> BootstrapResult:
+def _bias_corrected(result: BootstrapResult, replicates: Floats, measures: list[Measure]) -> BootstrapResult:
     """Efron's BCa interval in place of the percentile one.
 
     Efron (1987), JASA 82:171: bias correction from the share of replicates below the estimate, acceleration from the
     skewness of the jackknife values.
     """
+    if not result.se > 0:
+        return dataclasses.replace(result, method="BCa")
     values = replicates[~np.isnan(replicates)]
     below = (float((values < result.difference).sum()) + float((values == result.difference).sum()) / 2) / values.size
     if below in (0.0, 1.0):
         note = "all replicates lie on one side of the estimate: the interval is the percentile one, BCa is not defined"
         return dataclasses.replace(result, warnings=(*result.warnings, note))
+    left_out = _difference(_jackknife(measures))
     influence = left_out[~np.isnan(left_out)]
     influence = influence.mean() - influence if influence.size else np.zeros(1)
     spread = float((influence**2).sum())

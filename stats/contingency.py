@@ -9,13 +9,48 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stats.inputs import number_array
+from stats.labels import Codes, number_labels, read_labels
 
 # More distinct labels than this are no classes: somebody passed scores or image identifiers.
 MOST_CATEGORIES = 1000
-# Integers within a span of this many are used as they are, counted from the lowest; others are looked up.
-NARROW_SPAN = 100
+# What the tests call the vectors that they take in place of a table.
+LABELS = ("labels_a", "labels_b")
+CORRECTNESS = ("correct_a", "correct_b")
 
-Codes = NDArray[np.intp]
+
+def table_or_vectors(
+    table: ArrayLike | None, first: ArrayLike | None, second: ArrayLike | None, names: tuple[str, str]
+) -> tuple[ArrayLike, ArrayLike | None]:
+    """Tell a table from two models' vectors, however they were passed.
+
+    Parameters
+    ----------
+    table : array_like or None
+        The first argument by place, which is a table, or the first vector if there is a second one.
+    first, second : array_like or None
+        The vectors by their names; the second one also by place.
+    names : (str, str)
+        What `first` and `second` are called.
+
+    Returns
+    -------
+    table, None or first, second
+
+    Raises
+    ------
+    TypeError
+        Neither a table nor two vectors, or both.
+    """
+    expected = f"expected a table alone, or {names[0]} and {names[1]}"
+    if first is None:
+        if table is None:
+            raise TypeError(f"{'nothing' if second is None else f'only {names[1]}'} was given; {expected}")
+        return table, second
+    if table is not None:
+        raise TypeError(f"a table, or a vector by place, was given beside {names[0]}; {expected}")
+    if second is None:
+        raise TypeError(f"only {names[0]} was given; {expected}")
+    return first, second
 
 
 def square_table(table: ArrayLike, size: int | None = None) -> NDArray[np.int64]:
@@ -68,77 +103,35 @@ def label_codes(
     Raises
     ------
     ValueError
-        Lengths that differ, no row, a missing label, a label outside `categories`, numbers compared with text.
+        Lengths that differ, no row, a missing label, a label outside `categories`, numbers beside text.
     """
-    a, b = _labels(labels_a, "labels_a"), _labels(labels_b, "labels_b")
-    n = a.size
-    if b.size != n:
-        raise ValueError(f"labels_b has {b.size} labels; expected {n}, one for each of labels_a")
+    vectors = {name: read_labels(values, name) for name, values in zip(LABELS, (labels_a, labels_b), strict=True)}
+    n, n_other = map(len, vectors.values())
+    if n_other != n:
+        raise ValueError(f"labels_b has {n_other} labels; expected {n}, one for each of labels_a")
     if not n:
         raise ValueError("labels_a and labels_b are empty; expected at least one row")
-    if _is_text(a) != _is_text(b):
-        raise ValueError(f"labels_a starts with {a[:1].tolist()} and labels_b with {b[:1].tolist()}: numbers and text")
-    codes, found = _distinct(np.concatenate([a, b]))
+    (codes_a, codes_b), found = number_labels(vectors)
+    size = len(found)
     if categories is not None:
-        codes, size = _placed(codes, found, list(categories))
-    else:
-        size = len(found)
+        codes_a, codes_b = _placed(dict(zip(LABELS, (codes_a, codes_b), strict=True)), found, list(categories))
+        size = len(categories)
     if size > MOST_CATEGORIES:
         raise ValueError(f"there are {size} different labels; expected classes, at most {MOST_CATEGORIES}")
-    return codes[:n], codes[n:], size
+    return codes_a, codes_b, size
 
 
-def _labels(values: ArrayLike, name: str) -> NDArray[Any]:
-    labels: NDArray[Any] = np.asarray(values)
-    if labels.ndim != 1:
-        raise ValueError(f"{name} has shape {labels.shape}; expected one dimension, one label per row")
-    if labels.dtype.kind not in "biufUSO" or (labels.dtype.kind in "US" and not isinstance(values, np.ndarray)):
-        # numpy turns a NaN, or a number, within a list of strings into a string without a word.
-        labels = np.array(values, dtype=object)
-    if labels.dtype.kind == "O":
-        missing = [_is_missing(label) for label in dict.fromkeys(labels.tolist())]
-        rows = [_is_missing(label) for label in labels.tolist()] if any(missing) else []
-    else:
-        rows = np.isnan(labels) if labels.dtype.kind == "f" else []
-    if np.any(rows):
-        row = int(np.argmax(rows))
-        raise ValueError(f"{name} is missing ({labels[row]}) at row {row} ({int(np.sum(rows))} missing in all)")
-    return labels
-
-
-def _is_missing(label: Any) -> bool:
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # pandas.NA has no truth value.
-        return True
-
-
-def _is_text(labels: NDArray[Any]) -> bool:
-    return labels.dtype.kind in "US" or isinstance(labels[0], str)
-
-
-def _distinct(labels: NDArray[Any]) -> tuple[Codes, list[Any]]:
-    """Number labels by a list of labels, some of which may not occur."""
-    if labels.dtype.kind in "biu":
-        low, high = int(labels.min()), int(labels.max())
-        if high - low < NARROW_SPAN:
-            return (labels - low if low else labels).astype(np.intp, copy=False), list(range(low, high + 1))
-    row_labels = labels.tolist()  # hashing is faster than numpy's sorting of strings
-    found = list(dict.fromkeys(row_labels))
-    place = {label: code for code, label in enumerate(found)}
-    return np.fromiter(map(place.__getitem__, row_labels), np.intp, len(row_labels)), found
-
-
-def _placed(codes: Codes, found: list[Any], categories: list[Any]) -> tuple[Codes, int]:
+def _placed(codes: dict[str, Codes], found: list[Any], categories: list[Any]) -> list[Codes]:
     """Renumber codes of labels found by their place among the categories."""
     place = {label: position for position, label in enumerate(categories)}
     if len(place) != len(categories):
         raise ValueError(f"categories are {categories!r}; expected each label once")
-    occurs = np.bincount(codes, minlength=len(found))
-    outside = [code for code, label in enumerate(found) if occurs[code] and label not in place]
-    if outside:
-        at = int(np.argmax(np.isin(codes, outside)))
-        n = codes.size // 2
-        name, row = ("labels_a", at) if at < n else ("labels_b", at - n)
-        raise ValueError(f"{name} is {found[codes[at]]!r} at row {row}, which is not one of categories {categories!r}")
-    return np.array([place.get(label, -1) for label in found], np.intp)[codes], len(categories)
+    placed = np.array([place.get(label, -1) for label in found], np.intp)
+    for name, of_vector in codes.items():
+        outside = placed[of_vector] < 0
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise ValueError(
+                f"{name} is {found[of_vector[row]]!r} at row {row}, which is not one of categories {categories!r}"
+            )
+    return [placed[of_vector] for of_vector in codes.values()]

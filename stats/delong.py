@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, expit, logit, ndtri
 
 from stats.bootstrap import bootstrap_replicates, summary_of_replicates
-from stats.delong_inputs import read_components, scarcity_notes, zero_variance_notes
-from stats.inputs import number_array, positive_rows, score_rows
+from stats.delong_inputs import named_scores, read_components, scarcity_notes, zero_variance_notes
+from stats.inputs import positive_rows, score_rows
 from stats.multiplicity import adjust_pvalues
 from stats.placements import Components, components
 from stats.results import (
@@ -91,6 +91,12 @@ def delong_test(
     ------
     ValueError
         A class without a row, a NaN (unless omitted), a label other than 0 and 1, lengths that differ.
+
+    Notes
+    -----
+    Neither scipy nor statsmodels compares AUCs. pROC does, in R: it is what this test is checked against
+    (`stats.r_reference`), but it reverses a score whose AUC is below .5 unless told otherwise, answers NaN for infinite
+    scores, p .5 for identical ones in a one-sided test, and has no variance for several images of one patient.
     """
     checked_alternative(alternative)
     checked_level(confidence_level)
@@ -129,6 +135,7 @@ def delong_matrix(
     y : array_like (n,)
         1 positive, 0 negative.
     scores : mapping of name to (n,), or array (k, n)
+        Anything with `.items()` is a mapping, a data frame of its columns for one.
     correction : str
         A method of `adjust_pvalues`, applied over all pairs.
     groups : array_like (n,), optional
@@ -145,15 +152,8 @@ def delong_matrix(
         As `delong_test`; no model.
     """
     positive = positive_rows(y)
-    if isinstance(scores, Mapping):
-        names, rows = list(scores), list(scores.values())
-    else:
-        rows = list(np.atleast_2d(number_array(scores, "scores")))
-        names = list(range(len(rows)))
-    if not rows:
-        raise ValueError("scores holds no model; expected at least one")
-    labelled = [f"scores[{name!r}]" for name in names]
-    parts = components(positive, score_rows(rows, labelled, positive.size), groups)
+    names, rows = named_scores(scores, positive.size)
+    parts = components(positive, rows, groups)
 
     pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
     compared = np.array([_compare(parts, i, j) for i, j in pairs]).reshape(-1, 3)
@@ -223,14 +223,14 @@ def auc_ci(
     parts = components(positive, rows, groups)
     estimate, notes = float(parts.auc[0]), scarcity_notes(parts)
     variance = parts.variance(parts.positive[0], parts.negative[0])
-    if variance == 0:
+    if variance == 0 and method != "bootstrap":
         notes.append(f"the variance of the AUC ({estimate:.6g}) is 0: the interval has no width")
 
     if math.isnan(variance):
         low = high = math.nan
     elif method == "bootstrap":
         replicates = bootstrap_replicates("auc", positive, rows[0], groups=groups, n_resamples=n_resamples, rng=rng)
-        summary = summary_of_replicates(estimate, replicates, np.zeros(n_resamples), confidence_level)
+        summary = summary_of_replicates(estimate, replicates, np.zeros(n_resamples), confidence_level, "AUC")
         variance, low, high = summary.se**2, summary.low, summary.high
         notes += summary.warnings
     else:

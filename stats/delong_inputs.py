@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from stats.inputs import group_index, positive_rows, score_rows, vector
+from stats.inputs import group_index, number_array, positive_rows, score_rows, vector
 from stats.placements import Components, components
 
 OMIT = "; nan_policy='omit' leaves such rows out"
@@ -50,6 +51,34 @@ def read_components(
     positive = positive_rows(labels, y_name)
     parts = components(positive, score_rows(rows, names, positive.size, OMIT), groups)
     return parts, notes + scarcity_notes(parts, y_name)
+
+
+def named_scores(scores: Mapping[Any, ArrayLike] | ArrayLike, n: int) -> tuple[list[Any], list[NDArray[np.float64]]]:
+    """Names and scores (n,) of several models.
+
+    Parameters
+    ----------
+    scores : mapping of name to (n,), or array (k, n)
+        Anything with `.items()` is a mapping, a data frame of its columns for one.
+    n : int
+
+    Raises
+    ------
+    ValueError
+        No model, another shape, a NaN.
+    """
+    given: Any = scores
+    if hasattr(given, "items"):
+        items = list(given.items())
+        names, rows = [name for name, _ in items], [row for _, row in items]
+    else:
+        array = np.atleast_2d(number_array(given, "scores"))
+        if array.shape[1:] != (n,):
+            raise ValueError(f"scores has shape {np.shape(given)}; expected (k, {n}), one row for each of k models")
+        names, rows = list(range(len(array))), list(array)
+    if not rows:
+        raise ValueError("scores holds no model; expected at least one")
+    return names, score_rows(rows, [f"scores[{name!r}]" for name in names], n)
 
 
 def scarcity_notes(parts: Components, y_name: str = "y") -> list[str]:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from stats.delong_inputs import read_components, zero_variance_notes
-from stats.inputs import group_index
+from stats.labels import Codes, number_labels, read_labels
 from stats.results import (
     Interval,
     Result,
@@ -23,8 +23,6 @@ from stats.results import (
     upper_level,
 )
 from stats.tails import log10_pvalue, t_log_tail, t_pvalue
-
-Labels = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -155,26 +153,23 @@ def delong_unpaired(
     )
 
 
-def _of_samples(groups: Any, n_a: int, n_b: int) -> tuple[Labels, Labels]:
+def _of_samples(groups: Any, n_a: int, n_b: int) -> tuple[Codes, Codes]:
     """Number the patients of either sample, refusing one who is in both."""
     if len(groups) == 2:  # a sample has two rows at least, so that two items are the samples
-        of_a, of_b = (np.asarray(labels) for labels in groups)
+        of_a, of_b = read_labels(groups[0], "groups of a", n_a), read_labels(groups[1], "groups of b", n_b)
     else:
-        joined = np.asarray(groups)
-        if joined.shape != (n_a + n_b,):
+        joined = read_labels(groups, "groups")
+        if len(joined) != n_a + n_b:
             raise ValueError(
-                f"groups has shape {joined.shape}; expected ({n_a + n_b},), one label per row of a and then of b, or "
+                f"groups has shape ({len(joined)},); expected ({n_a + n_b},), one label per row of a and then of b, or "
                 f"a pair of arrays ({n_a},) and ({n_b},)"
             )
         of_a, of_b = joined[:n_a], joined[n_a:]
-    group_index(of_a, n_a, "groups of a")
-    group_index(of_b, n_b, "groups of b")
 
-    index, _ = group_index(np.concatenate([of_a, of_b]), n_a + n_b)
-    index_a, index_b = index[:n_a], index[n_a:]
+    (index_a, index_b), found = number_labels({"groups of a": of_a, "groups of b": of_b})
     in_both = np.isin(index_b, index_a)
     if in_both.any():
-        patient = of_b[np.argmax(in_both)]
+        patient = found[index_b[np.argmax(in_both)]]
         raise ValueError(
             f"patient {patient} is in both samples ({np.unique(index_b[in_both]).size} such patients in all); expected "
             "samples that share none: models seen on the same images are compared by delong_test"

@@ -40,6 +40,10 @@ def effect_size(x: ArrayLike, y: ArrayLike, kind: str = "cohen_dz", *, groups: A
     ------
     ValueError
         No pair, lengths that differ, a value that is NaN or infinite, an unknown kind.
+
+    Notes
+    -----
+    scipy has no effect size of paired values; statsmodels' effectsize_smd is that of two independent samples.
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")

@@ -33,6 +33,8 @@ class FriedmanResult(Result):
     alpha : float
     n : int
         N, the data sets.
+    warnings : tuple of str
+        Empty: whatever the data, the answer has no reservation to tell.
     """
 
     statistic: float
@@ -43,6 +45,7 @@ class FriedmanResult(Result):
     pvalues: Floats
     alpha: float
     n: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def log10_pvalue(self) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stats.labels import number_labels, read_labels
+
 
 def number_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return values as float64, refusing what is not a number."""
@@ -49,11 +51,16 @@ def refuse_other_labels(y: NDArray[np.float64], name: str = "y") -> None:
 
 def positive_rows(y: ArrayLike, name: str = "y") -> NDArray[np.bool_]:
     """Return which rows are positive; both classes must be present and no label missing."""
-    labels = vector(y, name)
-    refuse_nan(labels, name, "; leave out the rows without a label")
-    refuse_other_labels(labels, name)
-    positive = labels == 1
-    require_both_classes(int(positive.sum()), int(positive.size - positive.sum()), name)
+    given: NDArray[Any] = np.asarray(y)
+    if given.dtype == np.bool_ and given.ndim == 1:
+        positive = given
+    else:
+        labels = vector(given, name)
+        refuse_nan(labels, name, "; leave out the rows without a label")
+        refuse_other_labels(labels, name)
+        positive = labels == 1
+    n_positive = int(np.count_nonzero(positive))
+    require_both_classes(n_positive, positive.size - n_positive, name)
     return positive
 
 
@@ -67,11 +74,10 @@ def require_both_classes(n_positive: int, n_negative: int, where: str = "y") -> 
     )
 
 
-def score_rows(scores: list[Any], names: list[str], n: int, remedy: str = "") -> NDArray[np.float64]:
-    """Return score vectors as the rows of one array (k, n), refusing NaN."""
-    rows = np.empty((len(scores), n))
-    for row, score, name in zip(rows, scores, names, strict=True):
-        row[:] = vector(score, name, n)
+def score_rows(scores: list[Any], names: list[str], n: int, remedy: str = "") -> list[NDArray[np.float64]]:
+    """Return score vectors (n,), refusing NaN; what is float64 already is not copied."""
+    rows = [vector(score, name, n) for score, name in zip(scores, names, strict=True)]
+    for row, name in zip(rows, names, strict=True):
         refuse_nan(row, name, remedy)
     return rows
 
@@ -93,18 +99,23 @@ def group_index(groups: ArrayLike | None, n: int, name: str = "groups") -> tuple
     index : ndarray (n,)
         Group of each row, 0 .. count - 1.
     count : int
+
+    Raises
+    ------
+    ValueError
+        Another shape, a label that is missing (None, NaN, pandas.NA), numbers beside text.
     """
     if groups is None:
         return np.arange(n), n
-    labels: NDArray[Any] = np.asarray(groups)
-    if labels.shape != (n,):
-        raise ValueError(f"{name} has shape {labels.shape}; expected ({n},), one label per row")
-    if labels.dtype == object:
-        missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
-        labels = labels.astype(str)
-    else:
-        missing = labels != labels
-    if missing.any():
-        raise ValueError(f"{name} is missing at row {int(np.argmax(missing))} ({int(missing.sum())} missing in all)")
-    names, index = np.unique(labels, return_inverse=True)
-    return index.astype(np.intp), int(names.size)
+    labels = read_labels(groups, name, n)
+    if isinstance(labels, np.ndarray):
+        names, index = np.unique(labels, return_inverse=True)
+        return index.astype(np.intp), int(names.size)
+    (codes,), found = number_labels({name: labels})
+    try:
+        order = sorted(range(len(found)), key=found.__getitem__)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be sorted ({error}); expected numbers or text") from error
+    place = np.empty(len(found), np.intp)
+    place[order] = np.arange(len(found))
+    return place[codes], len(found)

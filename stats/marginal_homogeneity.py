@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 
 from stats.chisquare import chi2_log10_pvalue, chi2_pvalue
-from stats.contingency import Codes, label_codes, square_table, table_of_codes
+from stats.contingency import LABELS, label_codes, square_table, table_of_codes, table_or_vectors
 from stats.inputs import group_index
+from stats.labels import Codes
 from stats.resampling import seed_from
 from stats.results import Result, announce
 from stats.swapping import sizes_of, swap_log2_tails, swap_pvalue_of_quadratic
@@ -51,10 +52,10 @@ class MarginalHomogeneityResult(Result):
 
 
 def stuart_maxwell(
-    table_or_labels_a: ArrayLike,
+    table: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
-    /,
     *,
+    labels_a: ArrayLike | None = None,
     categories: Sequence[Any] | None = None,
     method: str = "stuart",
     groups: ArrayLike | None = None,
@@ -71,10 +72,11 @@ def stuart_maxwell(
 
     Parameters
     ----------
-    table_or_labels_a : array_like (K, K) or (n,)
-        Counts, rows a and columns b; or the labels (integers, booleans, strings) that model a gave.
-    labels_b : array_like (n,), optional
-        The labels that model b gave to the same images.
+    table : array_like (K, K)
+        Counts, rows a and columns b.
+    labels_a, labels_b : array_like (n,)
+        In place of a table: the labels (integers, booleans, strings) that either model gave to the same images. By
+        place they are the first two arguments.
     categories : sequence, optional
         The labels that can occur, to refuse any other; unused ones change nothing.
     method : {"stuart", "bhapkar"}
@@ -98,7 +100,9 @@ def stuart_maxwell(
     ------
     ValueError
         A table that is not square counts or is empty, a missing label or one outside `categories`, lengths that
-        differ, groups or categories with a table, an unknown method.
+        differ, numbers beside text, groups or categories with a table, an unknown method.
+    TypeError
+        Neither a table nor the labels of two models, or both.
 
     Notes
     -----
@@ -108,10 +112,11 @@ def stuart_maxwell(
     """
     if method not in ("stuart", "bhapkar"):
         raise ValueError(f"method is {method!r}; expected 'stuart' or 'bhapkar'")
+    given, labels_b = table_or_vectors(table, labels_a, labels_b, LABELS)
     if groups is not None:
         if labels_b is None:
             raise ValueError("groups were given with a table; they need the labels of both models, one per image")
-        codes_a, codes_b, size = label_codes(table_or_labels_a, labels_b, categories)
+        codes_a, codes_b, size = label_codes(given, labels_b, categories)
         index, n_clusters = group_index(groups, codes_a.size)
         differences = _patient_differences(codes_a, codes_b, size, index, n_clusters)
         statistic, df, pvalue, log10_pvalue, null = _swapped(differences, n_resamples, seed_from(rng))
@@ -122,9 +127,9 @@ def stuart_maxwell(
             statistic, df, pvalue, log10_pvalue, codes_a.size, n_clusters, method, null, announce(notes)
         )
 
-    table = _table(table_or_labels_a, labels_b, categories)
-    statistic, df = _stuart(table)
-    n, notes = int(table.sum()), []
+    counts = _counts(given, labels_b, categories)
+    statistic, df = _stuart(counts)
+    n, notes = int(counts.sum()), []
     if method == "bhapkar":
         statistic, notes = _bhapkar(statistic, n, "image")
     return MarginalHomogeneityResult(
@@ -140,10 +145,10 @@ def stuart_maxwell(
 
 
 def bowker(
-    table_or_labels_a: ArrayLike,
+    table: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
-    /,
     *,
+    labels_a: ArrayLike | None = None,
     categories: Sequence[Any] | None = None,
 ) -> MarginalHomogeneityResult:
     """Test that two models exchange any two classes equally often in both directions (Bowker 1948, JASA 43:572).
@@ -153,7 +158,7 @@ def bowker(
 
     Parameters
     ----------
-    table_or_labels_a, labels_b, categories
+    table, labels_a, labels_b, categories
         As in `stuart_maxwell`.
 
     Returns
@@ -163,31 +168,30 @@ def bowker(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As `stuart_maxwell`.
 
     Notes
     -----
     R's mcnemar.test answers NaN where a pair is empty; statsmodels' symmetry counts empty pairs into the df.
     """
-    table = _table(table_or_labels_a, labels_b, categories)
-    upper = np.triu_indices(table.shape[0], 1)
-    one, other = table[upper], table.T[upper]
+    given, labels_b = table_or_vectors(table, labels_a, labels_b, LABELS)
+    counts = _counts(given, labels_b, categories)
+    upper = np.triu_indices(counts.shape[0], 1)
+    one, other = counts[upper], counts.T[upper]
     exchanged = one + other > 0
     one, other = one[exchanged], other[exchanged]
-    statistic, df, n = float(np.sum((one - other) ** 2 / (one + other))), int(exchanged.sum()), int(table.sum())
+    statistic, df, n = float(np.sum((one - other) ** 2 / (one + other))), int(exchanged.sum()), int(counts.sum())
     pvalue, log10_pvalue = chi2_pvalue(statistic, df), chi2_log10_pvalue(statistic, df)
     return MarginalHomogeneityResult(statistic, df, pvalue, log10_pvalue, n, n, "bowker")
 
 
-def _table(
-    table_or_labels_a: ArrayLike, labels_b: ArrayLike | None, categories: Sequence[Any] | None
-) -> NDArray[np.int64]:
+def _counts(given: ArrayLike, labels_b: ArrayLike | None, categories: Sequence[Any] | None) -> NDArray[np.int64]:
     if labels_b is not None:
-        return table_of_codes(*label_codes(table_or_labels_a, labels_b, categories))
+        return table_of_codes(*label_codes(given, labels_b, categories))
     if categories is not None:
         raise ValueError("categories were given with a table, whose rows and columns are the categories")
-    return square_table(table_or_labels_a)
+    return square_table(given)
 
 
 def _stuart(table: NDArray[np.int64]) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from stats.chisquare import chi2_log10_pvalue, chi2_pvalue
-from stats.contingency import square_table
+from stats.contingency import CORRECTNESS, square_table, table_or_vectors
 from stats.inputs import group_index, refuse_nan, vector
 from stats.results import Interval, Result, announce, checked_level, interval_around
 from stats.swapping import sizes_of, swap_log2_tails
@@ -73,10 +73,10 @@ class _Counts:
 
 
 def mcnemar(
-    table_or_correct_a: ArrayLike,
+    table: ArrayLike | None = None,
     correct_b: ArrayLike | None = None,
-    /,
     *,
+    correct_a: ArrayLike | None = None,
     method: str = "exact",
     groups: ArrayLike | None = None,
 ) -> McnemarResult:
@@ -84,10 +84,11 @@ def mcnemar(
 
     Parameters
     ----------
-    table_or_correct_a : array_like (2, 2) or (n,)
-        Counts, rows a and columns b, in the order correct, wrong; or for each image whether a is correct (1 or True).
-    correct_b : array_like (n,), optional
-        For each image whether b is correct.
+    table : array_like (2, 2)
+        Counts, rows a and columns b, in the order correct, wrong.
+    correct_a, correct_b : array_like (n,)
+        In place of a table: for each image whether either model is correct (1 or True). By place they are the first
+        two arguments.
     method : {"exact", "midp", "chi2", "chi2_cc"}
         With D = n12 - n21 and D* the same after swapping the two models at random: P(|D*| >= |D|), exactly (the
         binomial test of n12 among n12 + n21); the same less half of P(|D*| = |D|) (Fagerland, Lydersen and Laake
@@ -113,6 +114,8 @@ def mcnemar(
     ValueError
         A table that is not 2 x 2 counts or is empty, a value other than 0 and 1, lengths that differ, groups with a
         table, an unknown method.
+    TypeError
+        Neither a table nor the vectors of two models, or both.
 
     Notes
     -----
@@ -121,16 +124,14 @@ def mcnemar(
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    given, correct_b = table_or_vectors(table, correct_a, correct_b, CORRECTNESS)
     if correct_b is None:
         if groups is not None:
             raise ValueError("groups were given with a table; they need the two models' vectors, one value per image")
-        (n11, n12), (n21, n22) = square_table(table_or_correct_a, 2).tolist()
+        (n11, n12), (n21, n22) = square_table(given, 2).tolist()
         counts = _from_images(n12, n21, n11 + n12 + n21 + n22)
     else:
-        a = _correctness(table_or_correct_a, "correct_a")
-        b = _correctness(correct_b, "correct_b", a.size)
-        if not a.size:
-            raise ValueError("correct_a and correct_b are empty; expected at least one image")
+        a, b = correct_images(given, correct_b)
         n12, n21 = int((a & ~b).sum()), int((b & ~a).sum())
         counts = _from_images(n12, n21, a.size) if groups is None else _from_patients(a, b, groups)
 
@@ -154,6 +155,15 @@ def mcnemar(
         method=method,
         warnings=announce(notes),
     )
+
+
+def correct_images(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Read for each image whether either model is correct; at least one image, all values 0 or 1."""
+    a = _correctness(correct_a, "correct_a")
+    b = _correctness(correct_b, "correct_b", a.size)
+    if not a.size:
+        raise ValueError("correct_a and correct_b are empty; expected at least one image")
+    return a, b
 
 
 def _correctness(values: ArrayLike, name: str, length: int | None = None) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ WHOLE_IN_FLOAT32 = 2**24
 Statistic = str | Callable[..., float]
 RANK_MEASURES: dict[str, type[WeightedAuc] | type[WeightedAuprc]] = {"auc": WeightedAuc, "auprc": WeightedAuprc}
 OF_ROWS = ("accuracy", "mean")
+OF_SCORES = "statistic(y, score) for either model; in paired_bootstrap also statistic(y, a, b), itself a difference"
 
 
 class Measure(Protocol):
@@ -175,7 +177,54 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
         labels, scores = labels[:, None], scores[:, :, None]
     if isinstance(statistic, str):
         return RankMeasure(statistic, labels, scores, group, n_groups)
+    statistic = _called_with(statistic, 2, OF_SCORES)
     return RowMeasure(_of_classes(statistic, labels, scores), group, n_groups, scores.shape[0])
+
+
+def takes(statistic: Callable[..., float], n: int) -> bool | None:
+    """Whether a callable can be called with n arguments by place; None where its signature cannot be read."""
+    try:
+        signature = inspect.signature(statistic)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*range(n))
+    except TypeError:
+        return False
+    return True
+
+
+def is_difference(statistic: Statistic) -> bool:
+    """Whether a statistic of y, a and b is itself a difference: it takes three arguments by place, and not two."""
+    return callable(statistic) and takes(statistic, 3) is True and takes(statistic, 2) is False
+
+
+def _called_with(statistic: Callable[..., float], n: int, expected: str) -> Callable[..., float]:
+    """Check that a callable takes n arguments; where its signature leaves that open, the first call decides."""
+    if not callable(statistic):
+        raise ValueError(f"statistic is a {type(statistic).__name__}; expected a name or a callable")
+    name = getattr(statistic, "__name__", repr(statistic))
+    arrays = "one array" if n == 1 else f"{n} arrays"
+    if takes(statistic, n) is False:
+        raise ValueError(f"statistic {name} cannot be called with {arrays}; expected {expected}")
+    if takes(statistic, n) and not takes(statistic, n + 1):
+        return statistic
+    tried = False
+
+    def call(*arguments: Any) -> float:
+        nonlocal tried
+        try:
+            value = statistic(*arguments)
+        except TypeError as error:
+            if tried:
+                raise
+            raise ValueError(
+                f"statistic {name} fails when called with {arrays}: {error}; expected {expected}"
+            ) from error
+        tried = True
+        return value
+
+    return call
 
 
 def measure_of_rows(statistic: Statistic, data: list[NDArray[Any]], groups: ArrayLike | None) -> Measure:
@@ -196,7 +245,8 @@ def measure_of_rows(statistic: Statistic, data: list[NDArray[Any]], groups: Arra
         values = number_array(data[0], "data")
         refuse_nan(values, "data")
         return MeanMeasure(values[None], group, n_groups)
-    return RowMeasure(lambda rows, _: [float(statistic(*(array[rows] for array in data)))], group, n_groups, 1)
+    evaluate = _called_with(statistic, len(data), "statistic(*data), with as many arguments as there are data arrays")
+    return RowMeasure(lambda rows, _: [float(evaluate(*(array[rows] for array in data)))], group, n_groups, 1)
 
 
 def _of_classes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from stats.results import Result, announce
@@ -77,7 +78,7 @@ def noninferiority(result: Any, *, margin: float) -> NoninferiorityResult:
             f"{type(result).__name__} has no .{' and no .'.join(missing)}; expected a result with a difference and its "
             "standard error, such as that of delong_test, ttest_paired or a bootstrap (a rank test has none)"
         )
-    if not 0 < margin < math.inf:
+    if not isinstance(margin, Real) or not 0 < margin < math.inf:
         raise ValueError(f"margin is {margin!r}; expected a positive number, the largest loss that is acceptable")
     difference, se = float(result.difference), float(result.se)
     df = float(getattr(result, "df", math.inf))

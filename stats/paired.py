@@ -43,6 +43,13 @@ def ttest_paired(
     ------
     ValueError
         No pair, lengths that differ, a value that is NaN or infinite.
+
+    Notes
+    -----
+    scipy.stats.ttest_rel has the same statistic and p-value where the differences vary. It is not used because it
+    answers NaN for identical values and for one pair, takes a spread that is rounding of the subtraction for a real one
+    (.3 - .2, .4 - .3, .5 - .4, .7 - .6: p 6e-48), passes NaN on, and has neither groups nor the logarithm of a p-value
+    that underflows.
     """
     first, second = paired_values(x, y, groups)
     return _ttest(first, second, checked_alternative(alternative), popmean, variance_factor=1 / first.size)
@@ -66,6 +73,15 @@ def ttest_corrected(x: ArrayLike, y: ArrayLike, *, n_train: float, n_test: float
     -------
     TTestResult
         df = J - 1; edge answers as `ttest_paired`.
+
+    Raises
+    ------
+    ValueError
+        As `ttest_paired`; a size that is not above 0.
+
+    Notes
+    -----
+    Neither scipy nor statsmodels has this test.
     """
     first, second = paired_values(x, y)
     if not (n_train > 0 and n_test > 0):
@@ -78,7 +94,7 @@ def _ttest(
 ) -> TTestResult:
     n = x.size
     differences = x - y
-    mean = float(differences.mean())
+    mean = float(differences.mean()) + 0.0  # no negative zero
     rounding = float(subtraction_rounding(x, y).max())  # a spread within it is no spread
     constant = float(np.ptp(differences)) <= rounding
 

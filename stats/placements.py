@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Components:
         return 0.0 if variance <= 1e-12 * squares else variance
 
 
-def components(positive: NDArray[np.bool_], scores: Floats, groups: ArrayLike | None) -> Components:
+def components(positive: NDArray[np.bool_], scores: Sequence[Floats], groups: ArrayLike | None) -> Components:
     """Rank every model once and reduce it to components.
 
     Obuchowski's variance (1997, Biometrics 53:567) is S10/m + S01/n + 2 S11/(m n), with S10 = I10 / ((I10 - 1) m)
@@ -79,17 +80,18 @@ def components(positive: NDArray[np.bool_], scores: Floats, groups: ArrayLike | 
     Parameters
     ----------
     positive : ndarray of bool (n,)
-    scores : ndarray (k, n)
+    scores : k ndarrays (n,)
         Without NaN.
     groups : array_like (n,) or None
         Patient of each image.
     """
-    m = int(positive.sum())
-    n = positive.size - m
     order = np.concatenate([np.flatnonzero(positive), np.flatnonzero(~positive)])
-    counts = np.empty(scores.shape)
+    m = int(np.count_nonzero(positive))
+    n = positive.size - m
+    counts = np.empty((len(scores), positive.size))
     for score, row in zip(scores, counts, strict=True):
-        write_placements(score[order], m, out=row)
+        score.take(order, out=row, mode="clip")  # the mode in which numpy needs no copy of its own
+        scores_to_placements(row, m)
     pairs_twice = counts[:, :m].sum(axis=1)
 
     # With u_i = U_i / (2 m n), U_i = m (sum of the patient's counts) - m_i (sum of all counts) is a whole number.
@@ -136,38 +138,71 @@ def _centred_sums(counts: Floats, cluster: NDArray[np.intp], total: Floats) -> t
     return counts.shape[1] * sums - total[:, None] * images, present
 
 
-def write_placements(score: NDArray[np.float64], n_positive: int, out: NDArray[np.float64]) -> None:
-    """Write twice the number of correctly ordered pairs each row takes part in, a tie counting half a pair.
+def scores_to_placements(row: Floats, n_positive: int) -> None:
+    """Replace scores by twice the number of correctly ordered pairs each takes part in, a tie counting half a pair.
 
-    One sort, and no more than a few passes beside it. The counts are whole numbers, exact in float64.
+    One sort, and no more than a few passes beside it; in place, since to touch new memory costs as much as a pass.
 
     Parameters
     ----------
-    score : ndarray (n,)
-        Scores, the `n_positive` positive rows first. Infinities are ranks like any other.
+    row : ndarray (n,), contiguous
+        In: scores without NaN, the `n_positive` positive rows first; infinities are ranks like any other.
+        Out: of a positive row 2 #{negatives below} + #{negatives equal}, of a negative row
+        2 #{positives above} + #{positives equal}, whole numbers that are exact in float64.
     n_positive : int
-    out : ndarray (n,)
-        Of a positive row: 2 #{negatives below} + #{negatives equal}; of a negative row:
-        2 #{positives above} + #{positives equal}.
     """
-    n = score.size
-    order = np.argsort(score)
-    ranked = score[order]
+    n = row.size
+    bits = sortable_bits(row)
+    order = ascending(bits)
+    ranked = bits.take(order)
+    changes = ranked[1:] != ranked[:-1]
     is_positive = order < n_positive
     # numpy accumulates 32-bit integers more than ten times faster than 64-bit ones; 2 n must fit.
     whole: Any = np.int32 if n < 2**30 else np.int64
     positives: Whole = np.cumsum(is_positive, dtype=whole)
-    negatives: Whole = np.arange(1, n + 1, dtype=whole) - positives
 
-    changes = ranked[1:] != ranked[:-1]
+    # With p twice the positives below a row (ties half), and q twice the negatives, a negative row gets 2 m - p and a
+    # positive one q = (p + q - 2 m) + (2 m - p): adding that costs less than to choose between the two.
     if changes.all():
-        negatives_twice, positives_twice = 2 * negatives, 2 * positives
+        count: Whole = np.arange(1 - n_positive, n + 1 - n_positive, dtype=whole)
+        count *= is_positive
+        count -= positives
+        count += n_positive
+        count *= 2
     else:
         last = np.append(np.flatnonzero(changes), n - 1)  # of each set of equal scores
         length = np.diff(last, prepend=-1)
-        negatives_twice = np.repeat(_below_plus_upto(negatives[last]), length)
-        positives_twice = np.repeat(_below_plus_upto(positives[last]), length)
-    out[order] = np.where(is_positive, negatives_twice, 2 * n_positive - positives_twice)
+        below_twice, positives_twice = _below_plus_upto(last.astype(whole) + 1), _below_plus_upto(positives[last])
+        count = np.repeat(below_twice - 2 * n_positive, length)
+        count *= is_positive
+        count -= np.repeat(positives_twice, length)
+        count += 2 * n_positive
+    row[order] = count.astype(np.float64)
+
+
+def sortable_bits(row: Floats) -> NDArray[np.int64]:
+    """Turn scores without NaN, in place, into whole numbers that rise with them and are equal for equal ones.
+
+    They are the bits of the doubles, but those below the sign turned over where it is negative.
+    """
+    row += 0.0  # no negative zero
+    bits = row.view(np.int64)
+    bits ^= (bits >> 63) & np.int64(2**63 - 1)
+    return bits
+
+
+def ascending(whole: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Order of whole numbers, equal ones as they come.
+
+    Their 16-bit digits are sorted one after the other from the lowest by numpy's stable sort, a radix sort at that
+    width. On 100,000 numbers that takes half as long as numpy.argsort, and less than numpy.sort.
+    """
+    digits = whole.astype("<i8", copy=False).view("<u2").reshape(-1, 4)
+    order = np.argsort(digits[:, 0], kind="stable")
+    for place in (1, 2):
+        order = order.take(np.argsort(digits[:, place].take(order), kind="stable"))
+    with_sign = digits[:, 3].view("<i2")
+    return order.take(np.argsort(with_sign.take(order), kind="stable"))
 
 
 def _below_plus_upto(cumulated: Whole) -> Whole:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from stats.chisquare import chi2_log_tail
 from stats.tails import log10_pvalue, normal_log_tail, t_log_tail
 
 ALTERNATIVES = ("two-sided", "less", "greater")
@@ -33,6 +34,11 @@ class Omnibus(NamedTuple):
     df: int
     pvalue: float
 
+    @property
+    def log10_pvalue(self) -> float:
+        """Decimal logarithm of the p-value, finite where the p-value itself underflows."""
+        return log10_pvalue(self.pvalue, partial(chi2_log_tail, self.statistic, self.df), "greater")
+
 
 class Result:
     """Base of every result."""
@@ -40,17 +46,19 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and log10_pvalue where there is one, as plain numbers, strings, lists and dicts."""
         fields: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        for name in ("log10_pvalue", "log10_pvalues"):
-            if hasattr(self, name):
-                fields[name] = getattr(self, name)
-        return {name: _plain(value) for name, value in fields.items()}
+        return _plain_fields(fields, self)
+
+
+def _plain_fields(fields: dict[str, Any], of: Any) -> dict[str, Any]:
+    logarithms = {name: getattr(of, name) for name in ("log10_pvalue", "log10_pvalues") if hasattr(of, name)}
+    return {name: _plain(value) for name, value in {**fields, **logarithms}.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(field) for name, field in value._asdict().items()}
+        return _plain_fields(value._asdict(), value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
@@ -212,7 +220,8 @@ class BootstrapResult(Result):
     difference : float
         The estimate on the data as they are.
     se : float
-        Standard deviation of the replicates.
+        Standard deviation of the replicates; exactly 0 where they differ by rounding only, NaN where there was one row
+        or patient to resample (as are the p-value and the interval then).
     pvalue : float
         min(1, 2 (1 + min(#{d* <= 0}, #{d* >= 0})) / (B + 1)); never below 2 / (B + 1).
     low, high : float
@@ -266,7 +275,7 @@ def interval_around(center: float, se: float, quantile: float, alternative: str)
     """Return center -+ quantile * se, open towards the side a one-sided alternative does not bound."""
     low = -math.inf if alternative == "less" else center - quantile * se
     high = math.inf if alternative == "greater" else center + quantile * se
-    return Interval(low, high)
+    return Interval(low + 0.0, high + 0.0)  # no negative zero
 
 
 def upper_level(level: float, alternative: str) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stats.resampling import BATCH_ELEMENTS
-
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
+# Swaps (times patients) that are tried at once. The random ones depend on it.
+SWAPS_AT_ONCE = 2**21
 # What is smaller than this share of a distribution's largest probability is left out; it is far below rounding.
 NEGLIGIBLE = 1e-40
 # Equal statistics of different swaps differ by rounding; this much below the observed one still counts as equal.
@@ -113,7 +113,7 @@ def _squares(sums: NDArray[Any], whitening: Floats) -> Floats:
 
 def _all_swaps(n_patients: int) -> Iterator[NDArray[np.uint8]]:
     """Yield every way (rows) to swap some patients (columns), the first always kept, in batches."""
-    n_swaps, at_once = 2 ** (n_patients - 1), max(1, BATCH_ELEMENTS // n_patients)
+    n_swaps, at_once = 2 ** (n_patients - 1), max(1, SWAPS_AT_ONCE // n_patients)
     for start in range(0, n_swaps, at_once):
         swaps = np.arange(start, min(start + at_once, n_swaps))
         yield (swaps[:, None] << 1 >> np.arange(n_patients) & 1).astype(np.uint8)
@@ -121,7 +121,7 @@ def _all_swaps(n_patients: int) -> Iterator[NDArray[np.uint8]]:
 
 def _random_swaps(n_patients: int, n_resamples: int, generator: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
     """Yield random swaps (rows) of the patients (columns) in batches."""
-    n_bytes, at_once = -(-n_patients // 8), max(1, BATCH_ELEMENTS // n_patients)
+    n_bytes, at_once = -(-n_patients // 8), max(1, SWAPS_AT_ONCE // n_patients)
     for start in range(0, n_resamples, at_once):
         size = (min(at_once, n_resamples - start), n_bytes)
         yield np.unpackbits(generator.integers(256, size=size, dtype=np.uint8), axis=1, count=n_patients)

@@ -45,6 +45,8 @@ class WilcoxonResult(Result):
     correct : bool
     confidence_level : float
         Level of `confidence_interval()` without an argument.
+    warnings : tuple of str
+        Empty: whatever the data, the answer has no reservation to tell.
     """
 
     statistic: float
@@ -58,7 +60,10 @@ class WilcoxonResult(Result):
     zero_method: str
     correct: bool
     confidence_level: float
-    _ordered: Floats = field(repr=False, compare=False)  # the differences that the estimate and its interval rest on
+    _ordered: Floats = field(
+        repr=False, compare=False, kw_only=True
+    )  # the differences that the estimate and its interval rest on
+    warnings: tuple[str, ...] = ()
 
     @property
     def difference(self) -> float:

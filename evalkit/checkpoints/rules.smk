@@ -4,12 +4,30 @@ from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash
 
 
+# No patient that a backbone is made from may be in an evaluation. An evaluation's runs wait for this too.
+rule check_apart:
+    input:
+        lambda wildcards: facts.compared_files(study, wildcards.dataset, wildcards.other),
+    output:
+        layout.apart("{dataset}", "{other}"),
+    log:
+        layout.root / "logs/apart/{dataset}/{other}.log",
+    params:
+        code=code_hash("evalkit.pretraining.sources"),
+    shell:
+        "{PYTHON} -m evalkit.pretraining.sources --study {study.source:q} --dataset {wildcards.dataset}"
+        " --other {wildcards.other} > {log:q} 2>&1"
+
+
+# The checkpoint and its record are no outputs: Snakemake would delete them before the job, which could then no longer
+# see that it has nothing to do.
 rule pretrain:
     input:
-        lambda wildcards: facts.pretraining_inputs(study, wildcards.backbone),
+        data=lambda wildcards: facts.pretraining_data(study, wildcards.backbone),
+        start=lambda wildcards: facts.pretraining_start(study, wildcards.backbone),
+        apart=lambda wildcards: facts.pretraining_checks(study, wildcards.backbone),
     output:
-        checkpoint=layout.pretraining("{backbone}") / "checkpoint.pth",
-        record=layout.pretraining("{backbone}") / "run.json",
+        layout.pretraining_job("{backbone}"),
     log:
         layout.root / "logs/pretraining/{backbone}.log",
     # Runs that start from these weights wait for them, while those from scratch can fill any gap.
@@ -21,8 +39,11 @@ rule pretrain:
     params:
         recipe=lambda wildcards: facts.pretraining_hash(study, wildcards.backbone),
         code=lambda wildcards: code_hash(facts.pretraining_module(study, wildcards.backbone)),
+        attempt=lambda wildcards: facts.pretraining_attempt(study, wildcards.backbone),
+        apart_from=lambda wildcards: facts.pretraining_apart_from(study, wildcards.backbone),
     shell:
-        "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone} > {log:q} 2>&1"
+        "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone}"
+        " --attempt {params.attempt} --apart-from {params.apart_from} --record {output:q} > {log:q} 2>&1"
 
 
 # For others' code, and for an entry that reads a backbone back from another layout.

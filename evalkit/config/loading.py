@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evalkit.config.backbones import BackboneEntry, BackboneFile
 from evalkit.config.datasets import Dataset
+from evalkit.config.mistakes import describe_mistake
 from evalkit.config.strict import nearest
 from evalkit.config.study import Evaluation, StudyFile, Table
 from evalkit.errors import InputError
@@ -186,7 +187,7 @@ def _find_origins(
                 mistakes.append(f"{place}, which does not exist{nearest(init, catalogue)}")
                 break
             if init in chain:
-                mistakes.append(f"{place}, which starts from it in turn: {' <- '.join([*chain, init])}")
+                mistakes.append(_describe_circle(chain[chain.index(init) :]))
                 break
             if catalogue[init].arch != catalogue[chain[-1]].arch:
                 mistakes.append(f"{place}, which is a {catalogue[init].arch} and not a {catalogue[chain[-1]].arch}")
@@ -196,6 +197,15 @@ def _find_origins(
                 origins[init] = catalogue[init]
             chain.append(init)
     return origins, list(dict.fromkeys(mistakes))
+
+
+def _describe_circle(circle: list[str]) -> str:
+    """The same words wherever the circle is entered, so that it is told once."""
+    if len(circle) == 1:
+        return f"backbone {circle[0]!r} starts from itself; name another entry as init, or leave init out"
+    first = circle.index(min(circle))
+    shown = " <- ".join([*circle[first:], *circle[: first + 1]])
+    return f"backbones start from each other in a circle: {shown}; leave out the init of one of them"
 
 
 def _find(name: str) -> Path:
@@ -243,49 +253,9 @@ def _validate(model: type[M], source: Path) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _mistakes(source, [text for each in error.errors() for text in _describe(each, model, values)]) from None
-
-
-def _describe(error: Any, model: type[BaseModel], values: Any) -> list[str]:
-    place = ".".join(_keys_written(error["loc"], values))
-    if error["type"] == "extra_forbidden":
-        return [f"{place}: there is no such key{nearest(str(error['loc'][-1]), _keys_at(model, error['loc'][:-1]))}"]
-    if error["type"] == "value_error":
-        # Our own validators give one argument for each mistake.
-        return [f"{place or 'the file'}: {message}" for message in error["ctx"]["error"].args]
-    given = error.get("input")
-    shown = isinstance(given, str | int | float | bool | None)
-    return [f"{place or 'the file'}: {error['msg']}{f', found {given!r}' if shown else ''}"]
-
-
-def _keys_written(place: tuple[str | int, ...], values: Any) -> list[str]:
-    """A place as the file spells it: without the tags pydantic adds for the branch of a union it took."""
-    written = []
-    for position, part in enumerate(place):
-        inside = isinstance(values, dict | list) and part in (
-            values if isinstance(values, dict) else range(len(values))
-        )
-        if inside or position == len(place) - 1:
-            written.append(str(part))
-            values = values[part] if inside else None
-    return written
-
-
-def _keys_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """The keys that are valid at a place of a configuration file."""
-    models = _models_in(model)
-    for part in place:
-        deeper = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
-        models = [found for annotation in deeper for found in _models_in(annotation)] or models
-    return sorted({key for each in models for key in each.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, RootModel):
-        return _models_in(annotation.model_fields["root"].annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+        raise _mistakes(
+            source, [text for each in error.errors() for text in describe_mistake(each, model, values)]
+        ) from None
 
 
 def _mistakes(source: Path, mistakes: list[str]) -> InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from evalkit.config.recipe import Recipe
 from evalkit.config.strict import Name, Strict
@@ -46,6 +46,12 @@ class Views(Strict):
     multiplicative_noise: Probability = 0.3
 
 
+def _check_block(block: int) -> int:
+    if not 1 <= block <= 4:
+        raise ValueError("residual blocks are numbered 1 to 4")
+    return block
+
+
 class Approximation(Strict):
     """What IFA asks of one residual block's feature maps."""
 
@@ -59,7 +65,9 @@ class Ifa(Strict):
     preset: Literal["paper", "released-code"] | None = Field(
         None, description="paper: block 3, target 1. released-code: block 1 with target 0.3 and block 4 with target 1."
     )
-    blocks: dict[Annotated[int, Field(ge=1, le=4)], Approximation] | None = Field(None, min_length=1)
+    blocks: dict[Annotated[int, AfterValidator(_check_block)], Approximation] | None = Field(
+        None, min_length=1, description="Residual blocks by number, 1 to 4, for example {3: {}}; {} takes the defaults."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Ifa:

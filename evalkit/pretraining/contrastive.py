@@ -22,12 +22,11 @@ from evalkit.pretraining.loop import Course, contrast
 from evalkit.pretraining.methods import Method, make_method
 from evalkit.pretraining.pairs import Pairs
 from evalkit.pretraining.saving import read_encoder, write_encoder
-from evalkit.pretraining.sources import check_apart_from_evaluations
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
-from evalkit.training.batches import Normaliser
 from evalkit.training.examples import Examples, load_examples
 from evalkit.training.networks import Network, pretrained_network, untrained_network
+from evalkit.training.pixels import Normaliser
 from evalkit.training.progress import Progress, showing_progress
 from evalkit.training.session import Session, training_session
 from evalkit.training.state import TrainingState
@@ -46,12 +45,10 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
     Raises
     ------
     InputError
-        The backbone is not made by contrastive pretraining; its data have not been packed, are fewer than a batch, or
-        share patients or pixels with an evaluation's; the weights it starts from are not there; or the training came to
-        nothing.
+        The backbone is not made by contrastive pretraining; its data have not been packed, or are fewer than a batch;
+        the weights it starts from are not there; or the training came to nothing.
     """
     entry = _entry(study, backbone)
-    check_apart_from_evaluations(study, entry.data)
     examples = _without_labels(load_examples(study, entry.data, None))
     _check_count(examples, entry)
     plan, recipe, folder = start_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)

@@ -18,9 +18,9 @@ from evalkit.config.loading import Study, load_study
 from evalkit.config.pretraining import Contrastive, Views
 from evalkit.errors import InputError
 from evalkit.packing.packed import load_packed
-from evalkit.pretraining.views import CHANGES, COLUMNS, draw_views, make_views
+from evalkit.pretraining.views import CHANGES, COLUMNS, draw_views, make_views, switched_on
 from evalkit.seeds import seed_from
-from evalkit.training.batches import to_grey
+from evalkit.training.pixels import to_grey
 
 #: Radiographs shown.
 IMAGES = 2
@@ -42,6 +42,9 @@ _ALONE: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("cutout", "cutout", {}),
 )
 
+#: Bounds that are shares of something.
+_SHARES = ("shift", "scale", "distortion", "sharpening", "brightness", "contrast", "speckle", "noise", "hole")
+
 
 def write_examples(study: Study, backbone: str) -> Path:
     """Make examples from the packed images that a backbone is pretrained on.
@@ -56,8 +59,9 @@ def write_examples(study: Study, backbone: str) -> Path:
     -------
     pathlib.Path
         ``reports/figure_augmentations.npz`` of the study, with `panels` (uint8, radiographs x panels x side x side),
-        and the panels' `names` and `probabilities` (NaN for the original and the two complete views). The same images
-        and configuration give the same bytes.
+        the panels' `names`, `probabilities` (NaN for the original and the two complete views) and `bounds` (as a reader
+        is told them), the `backbone` as printed in tables, and whether the radiographs are `drawn`. The same images and
+        configuration give the same bytes.
 
     Raises
     ------
@@ -77,9 +81,18 @@ def write_examples(study: Study, backbone: str) -> Path:
     chosen = np.random.default_rng(seed).choice(rows, min(IMAGES, len(rows)), replace=False)
     images = to_grey(torch.from_numpy(packed.images[chosen]))
     panels, names, probabilities = make_panels(images, pretrain.views, seed=seed)
+    bounds = describe_bounds(pretrain.views, side=images.shape[-1])
     path = study.layout.report("figure_augmentations.npz")
     with replacing(path) as temporary:
-        np.savez_compressed(temporary, panels=panels, names=names, probabilities=probabilities)
+        np.savez_compressed(
+            temporary,
+            panels=panels,
+            names=names,
+            probabilities=probabilities,
+            bounds=np.array([bounds.get(name, "") for name in names.tolist()]),
+            backbone=np.array(study.backbone(backbone).label),
+            drawn=np.array(study.dataset(pretrain.data).phantom is not None),
+        )
     return path
 
 
@@ -100,20 +113,55 @@ def make_panels(
     Returns
     -------
     tuple of three arrays
-        Panels (n, panels, side, side) as uint8, the panels' names, and the changes' probabilities.
+        Panels (n, panels, side, side) as uint8, the panels' names, and the changes' probabilities, 0 for one that is
+        off.
     """
     drawn = [draw_views(len(images), seed=seed, step=0, view=view, views=views) for view in (0, 1)]
+    possible = dict(zip(CHANGES, switched_on(torch.zeros(1, len(CHANGES)), views)[0].tolist(), strict=True))
     panels, names, probabilities = [images], ["original"], [np.nan]
     for name, change, amounts in _ALONE:
         panels.append(make_views(images, _alone(drawn[0], change, amounts), views))
         names.append(name)
-        probabilities.append(getattr(views, change))
+        probabilities.append(getattr(views, change) if possible[change] else 0.0)
     for number, draws in enumerate(drawn, start=1):
         panels.append(make_views(images, draws, views))
         names.append(f"view_{number}")
         probabilities.append(np.nan)
     grey = torch.cat(panels, dim=1).mul(255).round().to(torch.uint8).numpy()
     return grey, np.array(names), np.array(probabilities)
+
+
+def describe_bounds(views: Views, *, side: int) -> dict[str, str]:
+    """Say how far each change goes at most.
+
+    Parameters
+    ----------
+    views : Views
+    side : int
+        Of the images, in pixels.
+
+    Returns
+    -------
+    dict of str to str
+        By the panel's name; two lines at most.
+    """
+    shares = {key: f"{100 * getattr(views, key):.3g} %" for key in _SHARES}
+    length = 2 * max(1, round(views.blur * side / 2)) + 1  # As `evalkit.pretraining.views` blurs.
+    return {
+        "shift_scale_rotate": f"{shares['shift']}, {shares['scale']},\n{views.rotate:.3g}\N{DEGREE SIGN}",
+        "barrel": shares["distortion"],
+        "pincushion": shares["distortion"],
+        "median_blur": "3 \N{MULTIPLICATION SIGN} 3 pixels",
+        "motion_blur": f"{length} pixels",
+        "sharpen": shares["sharpening"],
+        "brighter": f"+{shares['brightness']}",
+        "darker": f"\N{MINUS SIGN}{shares['brightness']}",
+        "more_contrast": f"+{shares['contrast']}",
+        "less_contrast": f"\N{MINUS SIGN}{shares['contrast']}",
+        "multiplicative_noise": f"\N{PLUS-MINUS SIGN}{shares['speckle']}",
+        "gauss_noise": f"SD {shares['noise']}",
+        "cutout": f"{views.holes} of {shares['hole']}",
+    }
 
 
 def _alone(draws: torch.Tensor, change: str, amounts: dict[str, float]) -> torch.Tensor:

@@ -23,14 +23,11 @@ from evalkit.pretraining.pairs import Pairs
 from evalkit.seeds import seed_from
 from evalkit.training.devices import Hardware, is_out_of_memory
 from evalkit.training.distributed import Ranks, check_batch
-from evalkit.training.loop import validation_steps
 from evalkit.training.meter import Meter
 from evalkit.training.optimisation import learning_rate, make_optimizer, set_learning_rate
 from evalkit.training.progress import Progress
+from evalkit.training.schedule import LOOK_EVERY, validation_steps
 from evalkit.training.state import TrainingState
-
-#: Steps between two looks at the loss on a card. Looking waits for the card; a loss that is not finite stays so.
-_LOOK_EVERY = 25
 
 
 @dataclass
@@ -124,7 +121,7 @@ def contrast(
         meter.note(both.sum())
         course.step += 1
 
-        is_time_to_look = not hardware.on_gpu or course.step in notes or course.step % _LOOK_EVERY == 0
+        is_time_to_look = not hardware.on_gpu or course.step in notes or course.step % LOOK_EVERY == 0
         if is_time_to_look and not meter.is_finite():
             course.outcome = "diverged"
             break

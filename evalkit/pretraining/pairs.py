@@ -12,7 +12,7 @@ from torch import Tensor
 from evalkit.config.pretraining import Views
 from evalkit.pretraining.views import draw_views, make_views
 from evalkit.seeds import seed_from
-from evalkit.training.batches import Normaliser, Pixels, to_grey
+from evalkit.training.pixels import Normaliser, Pixels, to_grey
 
 
 def different_images(step: int, *, images: int, batch_size: int, seed: int) -> NDArray[np.int64]:

@@ -14,7 +14,6 @@ from evalkit.config.loading import Study
 from evalkit.config.pretraining import Supervised
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
-from evalkit.pretraining.sources import check_apart_from_evaluations
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
 from evalkit.training.classifier import Classifier, train_classifier, why_undefined
@@ -41,11 +40,10 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
     Raises
     ------
     InputError
-        The backbone is not made by supervised pretraining, its data have not been packed, they share patients or
-        pixels with an evaluation's, or the training came to nothing.
+        The backbone is not made by supervised pretraining, its data have not been packed, or the training came to
+        nothing.
     """
     entry = _entry(study, backbone)
-    check_apart_from_evaluations(study, entry.data)
     examples = load_examples(study, entry.data, entry.labels)
     train, validation = divide(examples, dataset=entry.data, seed=study.file.seed)
     network, recipe, folder = untrained_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)

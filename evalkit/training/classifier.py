@@ -10,10 +10,11 @@ from torch import nn
 
 from evalkit.config.recipe import Recipe
 from evalkit.records import RunRecord
-from evalkit.training.batches import Batches, Normaliser
+from evalkit.training.batches import Batches
 from evalkit.training.examples import Examples
 from evalkit.training.loop import Fit
 from evalkit.training.networks import Network
+from evalkit.training.pixels import Normaliser
 from evalkit.training.prediction import predict
 from evalkit.training.progress import Progress
 from evalkit.training.rates import best_fit, fit_rates

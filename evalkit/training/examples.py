@@ -16,7 +16,7 @@ from evalkit.datasets.manifest import Manifest, load_manifest
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.packing.packed import Packed, load_packed
-from evalkit.training.batches import Pixels
+from evalkit.training.pixels import Pixels
 
 
 @dataclass(frozen=True)

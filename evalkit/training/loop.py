@@ -24,6 +24,7 @@ from evalkit.training.distributed import Ranks, check_batch
 from evalkit.training.meter import Meter
 from evalkit.training.optimisation import learning_rate, make_optimizer, set_learning_rate
 from evalkit.training.progress import Progress
+from evalkit.training.schedule import LOOK_EVERY, validation_steps
 from evalkit.training.selection import Score
 from evalkit.training.state import TrainingState
 
@@ -31,9 +32,6 @@ Outcome = Literal["done", "diverged", "out of memory"]
 
 #: Scores the network on validation images, a number of them at a time.
 Validate = Callable[[nn.Module, int], Score]
-
-#: Steps between two looks at the loss on a card. Looking waits for the card; a loss that is not finite stays so.
-_LOOK_EVERY = 25
 
 
 @dataclass
@@ -170,21 +168,8 @@ def fit(
     return run
 
 
-def validation_steps(steps: int, validations: int) -> frozenset[int]:
-    """After which steps the network is validated: equally spaced, the last one included.
-
-    Parameters
-    ----------
-    steps : int
-        Length of the run.
-    validations : int
-        How many are asked for; no more than one per step are made.
-    """
-    return frozenset(max(1, round(steps * each / validations)) for each in range(1, validations + 1))
-
-
 def _is_time_to_look(step: int, hardware: Hardware) -> bool:
-    return not hardware.on_gpu or step % _LOOK_EVERY == 0
+    return not hardware.on_gpu or step % LOOK_EVERY == 0
 
 
 def _stopped(run: Fit, outcome: Outcome, meter: Meter) -> Fit:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from evalkit.training.batches import Normaliser, Pixels, to_grey
 from evalkit.training.devices import Hardware
+from evalkit.training.pixels import Normaliser, Pixels, to_grey
 
 
 def predict(

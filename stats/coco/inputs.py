@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class Detections:
     category: Integers
     box: NDArray[np.float64]
     score: NDArray[np.float64]
+
+    def equal(self, other: Detections) -> bool:
+        """Whether the other detections are the same, in the same order."""
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
 
 def read_ground_truth(ground_truth: Source) -> GroundTruth:
@@ -133,8 +137,9 @@ def patients_of_images(groups: Mapping[Any, Any] | None, image_ids: list[Any]) -
     """Number the patients: patient of each image, and how many there are; None makes every image its own."""
     if groups is None:
         return group_index(None, len(image_ids))
-    if not isinstance(groups, Mapping):
+    if not hasattr(groups, "items"):
         raise ValueError(f"groups is a {type(groups).__name__}; expected a mapping of image id to patient")
+    groups = dict(groups.items())
     missing = [image for image in image_ids if image not in groups]
     if missing:
         raise ValueError(
@@ -152,6 +157,8 @@ def _loaded(source: Source, name: str) -> Any:
         return json.loads(Path(source).read_bytes())
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: there is no file {source}; expected a COCO JSON") from error
+    except IsADirectoryError as error:
+        raise ValueError(f"{name}: {source} is a folder; expected a COCO JSON file") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name}: {source} is not JSON that can be read ({error}); expected a COCO JSON") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stats.bootstrap import summary_of_replicates
+from stats.bootstrap import result_of_one, summary_of_replicates
 from stats.coco.inputs import GroundTruth, Source, patients_of_images, read_detections, read_ground_truth
 from stats.coco.matching import match_detections
 from stats.coco.weighted_precision import WeightedPrecision
@@ -163,7 +163,8 @@ def map_bootstrap(
     BootstrapResult
         Percentile interval. Identical detections: difference 0, p 1, interval [0, 0]. A category without a box that
         counts in a replicate is left out of that replicate's mean, as the COCO API does, and told in `warnings`; a
-        replicate without any such box is left out and not counted in `n_resamples`.
+        replicate without any such box is left out and not counted in `n_resamples`. One image (or patient): the
+        difference, NaN for the rest unless the detections are identical, and a warning.
 
     Raises
     ------
@@ -182,6 +183,9 @@ def map_bootstrap(
     result = summary_of_replicates(
         estimate_a - estimate_b, _mean_of_present(first), _mean_of_present(second), confidence_level
     )
+    if measures[0].n_groups < 2:
+        identical = measures[0].detections.equal(measures[1].detections)
+        result = result_of_one(result, "image" if len(truth.image_ids) == 1 else "patient", identical)
     notes = (*truth.notes, *_absence_notes(first, truth.category_ids), *result.warnings)
     return dataclasses.replace(result, warnings=announce(notes))
 
@@ -200,7 +204,8 @@ class _Measure:
         self._boxes = np.zeros((n_categories, n_images), np.float64)
         np.add.at(self._boxes, (truth.category[counted], truth.image[counted]), 1)
 
-        matches = match_detections(truth, read_detections(detections, truth, name), IOU_THRESHOLDS[METRICS[metric]])
+        self.detections = read_detections(detections, truth, name)
+        matches = match_detections(truth, self.detections, IOU_THRESHOLDS[METRICS[metric]])
         cuts = np.searchsorted(matches.category, np.arange(n_categories + 1))
         self._categories = [
             WeightedPrecision(

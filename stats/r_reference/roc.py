@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stats.inputs import group_index, number_array, positive_rows, refuse_nan, score_rows, vector
+from stats.delong_inputs import named_scores
+from stats.inputs import group_index, positive_rows, refuse_nan, vector
 from stats.r_reference.pvalues import LOG10_T, r_alternative, r_correction
 from stats.r_reference.results import RDelong, RDelongMatrix
 from stats.r_reference.session import NotInR, RFunction
@@ -209,23 +210,20 @@ def delong_matrix(
     """Compare k AUCs by `pROC::cov`, `pROC::roc.test` on every pair, and `p.adjust`.
 
     The omnibus test is base R's `mahalanobis` on pROC's AUCs and covariances; where the covariance of the differences
-    has not full rank it is NaN. Pairs without a variance answer as `delong_test`.
+    has not full rank it is NaN. The logarithm of its p-value is that of `stats` for R's statistic. Pairs without a
+    variance answer as `delong_test`.
     """
     positive = positive_rows(y)
-    named = (
-        dict(scores) if isinstance(scores, Mapping) else dict(enumerate(np.atleast_2d(number_array(scores, "scores"))))
-    )
-    if not named:
-        raise ValueError("scores holds no model; expected at least one")
-    rows = score_rows(list(named.values()), [f"scores[{name!r}]" for name in named], positive.size)
+    names, scores_of_models = named_scores(scores, positive.size)
+    rows = np.array(scores_of_models)
     _refuse_infinite(rows)
     _refuse_repeats(groups, positive.size)
     answer = _delong_matrix(positive.astype(float), rows, r_correction(correction))
-    k = len(named)
+    k = len(names)
     arrays = ("auc", "covariance", "differences", "se", "statistics", "pvalues", "log10_pvalues", "pvalues_adjusted")
     return RDelongMatrix(
         **{name: answer.array(name) for name in arrays},
-        names=list(named),
+        names=names,
         pairs=[(i, j) for i in range(k) for j in range(i + 1, k)],
         correction=correction,
         omnibus=Omnibus(answer["wald"], k - 1, answer["wald_pvalue"]),

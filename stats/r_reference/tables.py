@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stats.contingency import label_codes, square_table
+from stats.contingency import CORRECTNESS, LABELS, label_codes, square_table, table_or_vectors
 from stats.inputs import group_index
+from stats.mcnemar import correct_images
 from stats.r_reference.pvalues import LOG10_CHISQ
 from stats.r_reference.results import RMcnemar, RTest
 from stats.r_reference.session import NotInR, RFunction
@@ -47,10 +48,10 @@ _table = RFunction("function(a, b, k) list(counts = unclass(table(factor(a, seq_
 
 
 def stuart_maxwell(
-    table_or_labels_a: ArrayLike,
+    table: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
-    /,
     *,
+    labels_a: ArrayLike | None = None,
     categories: Sequence[Any] | None = None,
     method: str = "stuart",
     groups: ArrayLike | None = None,
@@ -66,7 +67,7 @@ def stuart_maxwell(
     """
     if method != "stuart":
         raise NotInR(f"coin::mh_test is Stuart and Maxwell's; it has no method {method!r}")
-    counts = _counts(table_or_labels_a, labels_b, categories, groups)
+    counts = _counts(*table_or_vectors(table, labels_a, labels_b, LABELS), categories, groups)
     np.fill_diagonal(counts, np.minimum(counts.diagonal(), 1))
     disagreeing = int(counts.sum() - counts.trace())
     if disagreeing > MAX_ROWS:
@@ -78,17 +79,17 @@ def stuart_maxwell(
 
 
 def bowker(
-    table_or_labels_a: ArrayLike,
+    table: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
-    /,
     *,
+    labels_a: ArrayLike | None = None,
     categories: Sequence[Any] | None = None,
 ) -> RTest:
     """Test symmetry by `mcnemar.test(correct = FALSE)` on the categories that occur.
 
     A pair of categories that are never confused with each other is NotInR: mcnemar.test then divides 0 by 0.
     """
-    counts = _used(_counts(table_or_labels_a, labels_b, categories))
+    counts = _used(_counts(*table_or_vectors(table, labels_a, labels_b, LABELS), categories))
     confused = counts + counts.T
     np.fill_diagonal(confused, 1)
     if not confused.all():
@@ -98,10 +99,10 @@ def bowker(
 
 
 def mcnemar(
-    table_or_correct_a: ArrayLike,
+    table: ArrayLike | None = None,
     correct_b: ArrayLike | None = None,
-    /,
     *,
+    correct_a: ArrayLike | None = None,
     method: str = "exact",
     groups: ArrayLike | None = None,
 ) -> RMcnemar:
@@ -112,10 +113,13 @@ def mcnemar(
     """
     if method not in ("exact", "chi2", "chi2_cc"):
         raise NotInR(f"base R has no McNemar test by the method {method!r}")
-    if correct_b is None and groups is None:
-        counts = square_table(table_or_correct_a, 2).astype(np.float64)
+    given, second = table_or_vectors(table, correct_a, correct_b, CORRECTNESS)
+    if second is not None:
+        counts = _counts(*correct_images(given, second), (True, False), groups)
+    elif groups is None:
+        counts = square_table(given, 2).astype(np.float64)
     else:
-        counts = _counts(table_or_correct_a, correct_b, (True, False), groups)
+        raise ValueError("groups were given with a table; they need the two models' vectors, one value per image")
     answer = _mcnemar_exact(counts) if method == "exact" else _mcnemar_test(counts, method == "chi2_cc")
     only_a, only_b = counts[0, 1], counts[1, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -129,7 +133,7 @@ def mcnemar(
 
 
 def _counts(
-    table_or_labels_a: ArrayLike,
+    given: ArrayLike,
     labels_b: ArrayLike | None,
     categories: Sequence[Any] | None,
     groups: ArrayLike | None = None,
@@ -138,8 +142,8 @@ def _counts(
     if labels_b is None:
         if groups is not None or categories is not None:
             raise ValueError("groups or categories were given with a table; they need the two models' labels")
-        return square_table(table_or_labels_a).astype(np.float64)
-    codes_a, codes_b, size = label_codes(table_or_labels_a, labels_b, categories)
+        return square_table(given).astype(np.float64)
+    codes_a, codes_b, size = label_codes(given, labels_b, categories)
     if group_index(groups, codes_a.size)[1] < codes_a.size:
         raise NotInR("no test of coin or base R swaps two models patient by patient; groups must not repeat")
     return _table(codes_a + 1, codes_b + 1, size).array("counts")

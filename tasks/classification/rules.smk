@@ -13,6 +13,7 @@ rule finetune:
         data=lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
         splits=layout.splits("{evaluation}"),
         weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
+        apart=lambda wildcards: facts.apart_files(study, wildcards.backbone, wildcards.evaluation),
     output:
         layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),
     log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,39 @@ def test_a_code_hash_follows_imports_and_leaves_out_what_is_not_used(tmp_path: P
     assert hash_after("errors.py", "x = 2\n") == first
     assert hash_after("leaf.py", "y = 2\n") != first
     fingerprints.code_hash.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("edited", "decides"),
+    [
+        ("training/selection.py", False),
+        ("training/losses.py", False),
+        ("training/augmentation.py", False),
+        ("training/backward.py", False),
+        ("training/batches.py", False),
+        ("training/loop.py", False),
+        ("pretraining/sources.py", False),
+        ("pretraining/supervised.py", False),
+        ("pretraining/__main__.py", False),
+        ("splits/leakage.py", False),
+        ("workflow.py", False),
+        ("training/pixels.py", True),
+        ("training/schedule.py", True),
+        ("training/optimisation.py", True),
+        ("pretraining/views.py", True),
+        ("pretraining/momentum.py", True),
+    ],
+)
+def test_contrastive_weights_depend_on_the_code_that_makes_them(
+    edited: str, decides: bool, tmp_path: Path, monkeypatch
+) -> None:
+    shutil.copytree(fingerprints.ROOT / "evalkit", tmp_path / "evalkit")
+    monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
+    fingerprints.code_hash.cache_clear()
+    before = fingerprints.code_hash("evalkit.pretraining.contrastive")
+    with (tmp_path / "evalkit" / edited).open("a") as source:
+        source.write("\nEDITED = True\n")
+    fingerprints.code_hash.cache_clear()
+    after = fingerprints.code_hash("evalkit.pretraining.contrastive")
+    fingerprints.code_hash.cache_clear()
+    assert (after != before) == decides

@@ -80,13 +80,6 @@ def test_a_tenth_of_the_patients_is_kept_for_selection(make_study) -> None:
     assert divide(examples, dataset="other", seed=1)[1].fingerprint() != validation.fingerprint()
 
 
-def test_patients_of_an_evaluation_are_refused(make_study) -> None:
-    study = make_study(backbones=made(data="main"))
-    with pytest.raises(InputError, match="patients are in both"):
-        pretrain(study, "made")
-    assert not study.layout.pretraining("made").exists()
-
-
 def test_a_training_that_diverges_makes_no_weights(make_study) -> None:
     study = make_study(backbones=made(lr=1e38, optimizer="sgd"))
     with pytest.raises(InputError, match=r"diverged after \d of 6 steps"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def test_what_is_no_record_is_named(tmp_path, text: str) -> None:
 def test_a_record_says_when_and_with_what(tmp_path) -> None:
     record = Stopwatch().stop(device="cpu")
     assert record["versions"]["numpy"]
+    assert record["versions"]["kornia"] == importlib.metadata.version("kornia"), "it blurs the views of pretraining"
     assert record["machine"]["device"] == "cpu"
     assert record["machine"]["memory_bytes"] > 1e8
     assert record["started"].endswith("+00:00")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -259,6 +260,78 @@ def test_labels_of_any_kind_go_to_a_callable():
     assert result.high < 0
 
 
+def difference_of_rank_sums(y, a, b):
+    return naive_auc(y, a) - naive_auc(y, b)
+
+
+def test_a_callable_of_three_arrays_is_itself_the_difference():
+    generator = np.random.default_rng(17)
+    y = generator.integers(0, 2, 50)
+    a, b = generator.normal(size=(2, 50)) + y
+    options = {"groups": np.arange(50) // 2, "n_resamples": 200, "method": "BCa"}
+    expected = paired_bootstrap(naive_auc, y, a, b, **options)
+
+    class Difference:
+        def __call__(self, y, a, b, /, *, scale=1.0):
+            return scale * difference_of_rank_sums(y, a, b)
+
+    for statistic in (
+        difference_of_rank_sums,
+        lambda y, a, b: difference_of_rank_sums(y, a, b),
+        functools.partial(lambda weight, y, a, b: weight * difference_of_rank_sums(y, a, b), 1.0),
+        Difference(),
+    ):
+        result = paired_bootstrap(statistic, y, a, b, **options)
+        assert result.difference == pytest.approx(expected.difference)
+        assert (result.se, result.low, result.high) == pytest.approx((expected.se, expected.low, expected.high))
+        assert result.pvalue == expected.pvalue
+    for statistic in (
+        lambda y, score, weights=None: naive_auc(y, score),
+        lambda *pair: naive_auc(*pair),
+        roc_auc_score,
+    ):
+        assert paired_bootstrap(statistic, y, a, b, n_resamples=5).difference == pytest.approx(expected.difference)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "message"),
+    [
+        (
+            lambda y: 0.0,
+            r"cannot be called with 2 arrays; expected statistic\(y, score\) for either model.*statistic\(y, a, b\)",
+        ),
+        (lambda y, a, b, c: 0.0, "cannot be called with 2 arrays"),
+        (
+            lambda *arrays: difference_of_rank_sums(*arrays),
+            "fails when called with 2 arrays: .*missing 1 required.*expected",
+        ),
+        (math.hypot, r"hypot.* fails when called with 2 arrays: .*statistic\(y, a, b\), itself a difference"),
+    ],
+)
+def test_a_callable_of_another_number_of_arrays_is_refused_with_both_forms(statistic, message):
+    with pytest.raises(ValueError, match=message):
+        paired_bootstrap(statistic, [0, 1, 0], [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], n_resamples=5)
+
+
+def test_other_calls_say_how_many_arrays_they_have():
+    y, a = [0, 1, 0, 1], np.arange(8.0).reshape(2, 4)
+    with pytest.raises(
+        ValueError, match=r"difference_of_rank_sums cannot be called with 2 arrays.*in paired_bootstrap"
+    ):
+        two_way_bootstrap(difference_of_rank_sums, y, a, a)
+    with pytest.raises(ValueError, match=r"cannot be called with 2 arrays; expected statistic\(\*data\)"):
+        paired_bootstrap(difference_of_rank_sums, y, a[0])
+    with pytest.raises(ValueError, match="cannot be called with one array"):
+        paired_bootstrap(difference_of_rank_sums, a[0])
+    with pytest.raises(ValueError, match="statistic is a float; expected a name or a callable"):
+        paired_bootstrap(0.5, y, a[0], a[1])
+
+
+def test_a_type_error_within_a_statistic_stays_one():
+    with pytest.raises(TypeError, match="not iterable"):
+        paired_bootstrap(lambda y, score: 1 in 2, [0, 1, 0], [1.0, 2, 3], [3.0, 2, 1], n_resamples=5)
+
+
 # Interval methods
 
 
@@ -345,10 +418,99 @@ def test_p_value_is_the_formula():
     result = difference_from_replicates(0.7, replicates + 0.5, 0.5, np.full(10, 0.5))
     assert result.pvalue == pytest.approx(2 * (1 + 3) / 11)
     assert result.difference == pytest.approx(0.2)
-    assert difference_from_replicates(0.9, np.full(999, 0.9), 0.5, np.full(999, 0.5)).pvalue == 2 / 1000
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(replicates, [0.025, 0.975])))
     narrow = difference_from_replicates(0.7, replicates + 0.5, 0.5, np.full(10, 0.5), confidence_level=0.5)
     assert (narrow.low, narrow.high) == pytest.approx(tuple(np.quantile(replicates, [0.25, 0.75])))
+
+
+# Nothing to resample, and nothing that varies
+
+UNDEFINED = ("se", "pvalue", "log10_pvalue", "low", "high")
+
+
+@pytest.mark.parametrize("method", ["percentile", "BCa"])
+@pytest.mark.parametrize("statistic", ["auc", "auprc", "mean", naive_auc, lambda y, a, b: a.mean() - b.mean()])
+def test_one_patient_has_a_difference_but_no_test(statistic, method):
+    generator = np.random.default_rng(14)
+    y = generator.integers(0, 2, 60)
+    a, b = generator.normal(size=(2, 60)) + np.array([[1.0], [0.0]]) * y
+    options = {"groups": np.ones(60), "method": method, "n_resamples": 100}
+    with pytest.warns(RuntimeWarning, match="one patient: a bootstrap needs at least two"):
+        result = paired_bootstrap(statistic, y, a, b, **options)
+    several = paired_bootstrap(statistic, y, a, b, **{**options, "groups": None})
+    assert result.difference == pytest.approx(several.difference, abs=1e-15)
+    assert result.difference != 0
+    assert all(math.isnan(getattr(result, name)) for name in UNDEFINED)
+    assert result.warnings == ("one patient: a bootstrap needs at least two",)
+    with pytest.warns(RuntimeWarning, match="one patient"):
+        same = paired_bootstrap(statistic, y, a, a.copy(), **options)
+    assert (same.difference, same.se, same.pvalue, same.low, same.high) == (0, 0, 1, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore:one (row|patient):RuntimeWarning")
+def test_one_row_and_equal_answers_of_different_predictions_are_no_test_either():
+    assert math.isnan(paired_bootstrap("mean", [0.3], n_resamples=50).pvalue)
+    assert math.isnan(paired_bootstrap(lambda a, b: float((a - b).mean()), [0.3], [0.1], n_resamples=50).se)
+    zero = paired_bootstrap("mean", [0.0], n_resamples=50)
+    assert (zero.difference, zero.pvalue, zero.warnings) == (0, 1, ("one row: a bootstrap needs at least two",))
+    alike = paired_bootstrap("auc", [0, 1, 0, 1], [1, 2, 3, 4], [1.5, 2, 3, 4], groups=["p"] * 4, n_resamples=50)
+    assert alike.difference == 0
+    assert math.isnan(alike.se)
+    y = ["lung", None, "lung"]
+    called = paired_bootstrap(lambda y, a: 0.5, y, y, list(y), groups=[1, 1, 1], n_resamples=50)
+    assert (called.difference, called.pvalue) == (0, 1)
+
+
+def test_one_patient_with_several_repeats_is_no_test():
+    generator = np.random.default_rng(15)
+    y = generator.integers(0, 2, 40)
+    a, b = generator.normal(size=(2, 5, 40)) + y
+    with pytest.warns(RuntimeWarning, match="one patient: a bootstrap needs at least two"):
+        result = two_way_bootstrap("auc", y, a, b, groups=["p"] * 40, n_resamples=100)
+    assert all(math.isnan(getattr(result, name)) for name in UNDEFINED)
+    assert result.difference == two_way_bootstrap("auc", y, a, b, n_resamples=100).difference
+    with pytest.warns(RuntimeWarning, match="one patient"):
+        same = two_way_bootstrap("auc", y, a, a.copy(), groups=["p"] * 40, n_resamples=100)
+    assert (same.difference, same.se, same.pvalue, same.low, same.high) == (0, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("method", ["percentile", "BCa"])
+@pytest.mark.parametrize("statistic", ["auc", naive_auc])
+def test_a_difference_that_does_not_vary_has_exactly_no_standard_error(statistic, method):
+    y = np.repeat([0, 1], 30)
+    a = np.arange(60.0)
+    options = {"method": method, "n_resamples": 99}
+    with pytest.warns(RuntimeWarning, match=r"the difference \(1\) is the same on every replicate"):
+        result = paired_bootstrap(statistic, y, a, -a, **options)
+    assert (result.difference, result.se, result.low, result.high) == (1, 0, 1, 1)
+    assert result.pvalue == 2 / 100
+    assert result.method == method
+    # Averaged over classes the replicates differ by rounding.
+    y, a = np.tile(y, (7, 1)).T, np.tile(a, (7, 1)).T
+    with pytest.warns(RuntimeWarning, match="same on every replicate"):
+        result = paired_bootstrap(statistic, y, a, np.where(y == 1, -a, a), **options)
+    assert result.se == 0
+    assert result.low == result.high == pytest.approx(result.difference)
+    assert (result.pvalue, len(result.warnings)) == (2 / 100, 1)
+
+
+def test_replicates_of_two_models_may_differ_by_a_constant_up_to_rounding():
+    first = np.random.default_rng(16).random(999)
+    with pytest.warns(RuntimeWarning, match=r"the difference \(0\.1\) is the same on every replicate"):
+        result = difference_from_replicates(0.6, first + 0.1, 0.5, first)
+    assert np.ptp(first + 0.1 - first) > 0
+    assert (result.se, result.low, result.high) == (0, result.high, result.low)
+    assert result.low == pytest.approx(0.1)
+    assert result.pvalue == 2 / 1000
+    same = difference_from_replicates(0.1 + 0.2, first, 0.3, first)
+    assert (same.difference, same.se, same.pvalue, same.low, same.high) == (0, 0, 1, 0, 0)
+    assert same.warnings == ()
+
+
+def test_no_result_has_a_negative_zero():
+    for values in ([-0.0, -0.0], [-0.0, 0.0, -0.0], [0.0, -0.0]):
+        result = paired_bootstrap("mean", values, n_resamples=50)
+        assert np.copysign(1, [result.difference, result.low, result.high, result.se]).tolist() == [1, 1, 1, 1]
 
 
 def test_rounding_has_no_sign():

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import types
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -254,7 +257,8 @@ def test_a_single_interval_is_clipped_and_an_auc_below_half_is_not_flipped():
 def test_perfect_separation_gives_an_interval_without_width_and_says_so(method):
     with pytest.warns(RuntimeWarning, match="no width"):
         result = auc_ci([0, 0, 1, 1], [1, 2, 3, 4], method=method, n_resamples=200)
-    assert (result.low, result.high) == (1, 1)
+    assert (result.low, result.high, result.variance) == (1, 1, 0)
+    assert sum("no width" in note for note in result.warnings) == 1
 
 
 def test_logit_interval_is_delongs_on_the_logit_scale():
@@ -332,12 +336,43 @@ def test_omnibus_is_the_wald_test_and_its_df_is_the_rank():
     assert delong_matrix(y, scores[:2]).omnibus.pvalue == pytest.approx(delong_matrix(y, scores[:2]).pvalues[0])
 
 
+def test_the_omnibus_p_value_keeps_its_logarithm():
+    generator = np.random.default_rng(7)
+    y = generator.integers(0, 2, 20_000)
+    matrix = delong_matrix(y, np.array([[3], [1], [0]]) * y + generator.normal(size=(3, y.size)))
+    statistic, df, pvalue = matrix.omnibus
+    assert (df, pvalue) == (2, 0)
+    assert matrix.omnibus.log10_pvalue == pytest.approx(-statistic / 2 / math.log(10))  # two degrees of freedom
+    assert matrix.to_dict()["omnibus"]["log10_pvalue"] == matrix.omnibus.log10_pvalue < -308
+    usual = delong_matrix(y[:300], generator.normal(size=(3, 300)))
+    assert usual.omnibus.log10_pvalue == pytest.approx(math.log10(usual.omnibus.pvalue))
+    assert delong_matrix([0, 0, 1, 1], [[1, 2, 3, 4], [1, 2, 3, 4]]).omnibus.log10_pvalue == 0
+    assert delong_matrix([0, 0, 1, 1], [[1, 2, 3, 4], [4, 3, 2, 1]]).omnibus.log10_pvalue == -math.inf
+
+
+def test_scores_may_be_the_columns_of_a_data_frame():
+    generator = np.random.default_rng(8)
+    y = generator.integers(0, 2, 40)
+    frame = pd.DataFrame({"x": generator.normal(size=40), "z": generator.integers(0, 5, 40)}, index=range(7, 47))
+    matrix = delong_matrix(y, frame)
+    assert matrix.names == ["x", "z"]
+    assert matrix.pvalues[0] == delong_test(y, frame["x"], frame["z"]).pvalue
+    assert matrix.pvalues.tolist() == delong_matrix(y, frame.to_numpy().T).pvalues.tolist()
+    assert delong_matrix(y, types.MappingProxyType(dict(frame.items()))).names == ["x", "z"]
+
+
+@pytest.mark.parametrize("scores", [np.zeros((10, 2)), np.zeros(9), np.zeros((2, 10, 1)), []])
+def test_scores_of_another_shape_are_told_their_own(scores):
+    with pytest.raises(ValueError, match=re.escape(f"scores has shape {np.shape(scores)}; expected (k, 10)")):
+        delong_matrix([0, 1] * 5, scores)
+
+
 def test_results_become_plain_data():
     y, scores = [0, 1, 0, 1, 1], {"x": [1, 2, 3, 4, 5], "z": [2, 1, 3, 5, 4]}
     as_dict = delong_matrix(y, scores, "bonferroni").to_dict()
     assert json.loads(json.dumps(as_dict)) == as_dict
     assert as_dict["names"] == ["x", "z"]
-    assert set(as_dict["omnibus"]) == {"statistic", "df", "pvalue"}
+    assert set(as_dict["omnibus"]) == {"statistic", "df", "pvalue", "log10_pvalue"}
     single = delong_test(y, *scores.values()).to_dict()
     assert single["log10_pvalue"] == pytest.approx(math.log10(single["pvalue"]))
 
@@ -393,7 +428,7 @@ def test_refuses_unknown_choices():
         auc_ci(y, a, method="wald")
     with pytest.raises(ValueError, match="groups has shape"):
         delong_test(y, a, a, groups=[1, 2])
-    with pytest.raises(ValueError, match="groups is missing at row 1"):
+    with pytest.raises(ValueError, match=r"groups is missing \(None\) at row 1"):
         delong_test(y, a, a, groups=["p", None, "q", "r"])
     with pytest.raises(ValueError, match=r"scores\['m'\] is NaN at row 0"):
         delong_matrix(y, {"m": [np.nan, 1, 2, 3]})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from stats import auc, auc_ci, delong_matrix, delong_test
+from stats.placements import ascending, scores_to_placements, sortable_bits
 
 quick = settings(deadline=None, max_examples=80)
 pytestmark = pytest.mark.filterwarnings(
@@ -59,6 +60,51 @@ def test_agrees_with_proc_under_heavy_ties(reference):
         [case["expected"][name] for name in ("auc_a", "auc_b", "diff", "se", "statistic", "pvalue")],
     )
     agree(result.confidence_interval(0.95), case["expected"]["ci_diff"])
+
+
+# Placements
+
+
+@quick
+@given(awkward_studies(n_scores=1, max_size=60))
+def test_placements_count_the_pairs_of_every_row(study):
+    y, score = study
+    m = int(y.sum())
+    row = np.concatenate([score[y == 1], score[y == 0]])
+    positives, negatives = row[:m].copy(), row[m:].copy()
+    of_pairs = 2 * (positives[:, None] > negatives) + (positives[:, None] == negatives)
+    scores_to_placements(row, m)
+    np.testing.assert_array_equal(row, [*of_pairs.sum(axis=1), *of_pairs.sum(axis=0)])
+
+
+@quick
+@given(st.lists(awkward, min_size=1, max_size=60))
+def test_scores_are_ordered_as_by_a_stable_sort(score):
+    given_scores = np.array(score)
+    bits = sortable_bits(given_scores.copy())
+    np.testing.assert_array_equal(ascending(bits), np.argsort(given_scores, kind="stable"))
+    np.testing.assert_array_equal(bits[:, None] < bits, given_scores[:, None] < given_scores)
+
+
+def test_many_scores_are_ordered_too():
+    generator = np.random.default_rng(0)
+    for score in (
+        generator.normal(size=70_000),
+        np.round(generator.normal(size=70_000), 2),
+        1 / (1 + np.exp(-generator.normal(30, 5, size=70_000))),
+        generator.normal(size=70_000).astype(np.float32).astype(float),
+        generator.integers(0, 2**64, 70_000, dtype=np.uint64).view(np.float64),
+    ):
+        score = score[~np.isnan(score)]
+        np.testing.assert_array_equal(ascending(sortable_bits(score.copy())), np.argsort(score, kind="stable"))
+
+
+def test_scores_given_are_left_as_they_are():
+    y, scores = np.array([True, False, True, False]), np.array([[-0.0, 1.0, 0.0, -3.0], [1.0, 2.0, 4.0, 3.0]])
+    before = y.copy(), scores.tobytes()
+    delong_matrix(y, scores)
+    delong_test(y, *scores)
+    assert (y.tolist(), scores.tobytes()) == (before[0].tolist(), before[1])
 
 
 # One AUC

@@ -137,6 +137,7 @@ def test_extreme_p_values_keep_their_logarithms():
     assert result.log10_pvalues[0, 9] == pytest.approx(float(range_log_tail(q, 10)) / math.log(10))
     assert result.log10_pvalues[0, 9] < -308
     as_dict = result.to_dict()
+    assert (result.warnings, as_dict["warnings"]) == ((), [])
     assert json.loads(json.dumps(as_dict)) == as_dict
 
 

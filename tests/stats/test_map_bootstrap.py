@@ -6,6 +6,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from faster_coco_eval import COCO, COCOeval_faster
 from hypothesis import given, settings
@@ -398,9 +399,48 @@ def test_patients_are_drawn_with_all_their_images():
     options = {"n_resamples": 60, "rng": 2}
     single = map_replicates(ground_truth, a, groups={**alone, "of another set": "p"}, **options)
     np.testing.assert_array_equal(single, map_replicates(ground_truth, a, **options))
-    everything = map_bootstrap(ground_truth, a, b, groups=dict.fromkeys(ids, "one patient"), **options)
-    assert everything.se == pytest.approx(0, abs=1e-15)
-    assert everything.difference == pytest.approx(everything.low, abs=1e-15)
+    halves = {image: place % 2 for place, image in enumerate(ids)}
+    of_a, of_b = (map_replicates(ground_truth, detections, groups=halves, **options) for detections in (a, b))
+    assert len(np.unique(of_a)) == len(np.unique(of_b)) == 3  # the one twice, the other twice, or both
+
+
+@pytest.mark.parametrize("groups", [None, {3: "p"}, pd.Series({3: "p", 4: "p"})])
+def test_one_image_or_patient_has_a_difference_but_no_test(groups):
+    ground_truth = {**one_category([[BOX, ELSEWHERE]]), "images": [{"id": 3}]}
+    ground_truth["annotations"] = [{**row, "image_id": 3} for row in ground_truth["annotations"]]
+    found = detections_of(3, [BOX, ELSEWHERE], [0.5, 0.4])
+    unit = "image"
+    if isinstance(groups, pd.Series):
+        unit = "patient"
+        ground_truth["images"].append({"id": 4})
+    with pytest.warns(RuntimeWarning, match=f"one {unit}: a bootstrap needs at least two"):
+        result = map_bootstrap(ground_truth, found, found[:1], groups=groups, n_resamples=20)
+    assert result.difference == pytest.approx(50 / 101)
+    assert np.isnan([result.se, result.pvalue, result.log10_pvalue, result.low, result.high]).all()
+    assert result.warnings == (f"one {unit}: a bootstrap needs at least two",)
+    with pytest.warns(RuntimeWarning, match=f"one {unit}"):
+        same = map_bootstrap(ground_truth, found, list(found), groups=groups, n_resamples=20)
+    assert (same.difference, same.se, same.pvalue, same.low, same.high) == (0, 0, 1, 0, 0)
+    with pytest.warns(RuntimeWarning, match=f"one {unit}"):
+        alike = map_bootstrap(ground_truth, found[:1], found[1:], groups=groups, n_resamples=20)
+    assert alike.difference == 0
+    assert math.isnan(alike.pvalue)
+
+
+def test_groups_may_be_a_series_by_image():
+    ground_truth, a, b = random_study(12, n_images=9)
+    patients = {image["id"]: f"patient {place // 2}" for place, image in enumerate(ground_truth["images"])}
+    options = {"n_resamples": 40}
+    expected = map_bootstrap(ground_truth, a, b, groups=patients, **options)
+    assert map_bootstrap(ground_truth, a, b, groups=pd.Series(patients), **options) == expected
+
+
+def test_a_difference_that_does_not_vary_is_told():
+    ground_truth = one_category([[BOX], [BOX], [BOX]])
+    found = [row for image in range(3) for row in detections_of(image, [BOX], [0.5])]
+    with pytest.warns(RuntimeWarning, match=r"the difference \(1\) is the same on every replicate"):
+        result = map_bootstrap(ground_truth, found, [], n_resamples=99)
+    assert (result.difference, result.se, result.low, result.high, result.pvalue) == (1, 0, 1, 1, 0.02)
 
 
 def test_categories_missing_from_replicates_are_told():
@@ -423,7 +463,7 @@ def test_categories_missing_from_replicates_are_told():
 
 def test_replicates_without_any_box_are_left_out_and_told():
     ground_truth, detections = one_category([[BOX], [], []]), detections_of(0, [BOX], [0.5])
-    with pytest.warns(RuntimeWarning, match="replicates left out"):
+    with pytest.warns(RuntimeWarning, match="replicates left out"), pytest.warns(RuntimeWarning, match="the same on"):
         result = map_bootstrap(ground_truth, detections, [], n_resamples=100)
     assert 50 < result.n_resamples < 90
     assert (result.difference, result.low, result.high) == (1, 1, 1)
@@ -471,6 +511,8 @@ def test_files_that_are_not_there_or_not_json_are_named(tmp_path):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r"detections_a: .*broken\.json is not JSON that can be read"):
             map_bootstrap(ground_truth, broken, b)
+    with pytest.raises(ValueError, match=r"ground_truth: .* is a folder; expected a COCO JSON file"):
+        map_bootstrap(tmp_path, a, b)
 
 
 # Refusals
@@ -575,5 +617,5 @@ def test_refuses_unknown_choices():
         map_bootstrap(TRUTH, FOUND, FOUND, groups={0: "a"})
     with pytest.raises(ValueError, match="groups is a list; expected a mapping of image id to patient"):
         map_bootstrap(TRUTH, FOUND, FOUND, groups=["a", "b"])
-    with pytest.raises(ValueError, match="groups is missing at row 1"):
+    with pytest.raises(ValueError, match=r"groups is missing \(None\) at row 1"):
         map_bootstrap(TRUTH, FOUND, FOUND, groups={0: "a", 1: None})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
 
 from stats import adjust_pvalues
 
@@ -24,6 +25,18 @@ def test_nan_stays_and_is_not_counted(method):
     adjusted = adjust_pvalues(p, method)
     assert np.isnan(adjusted[[1, 4]]).all()
     np.testing.assert_array_equal(adjusted[[0, 2, 3]], adjust_pvalues([0.01, 0.03, 0.2], method))
+
+
+def test_peers_are_not_used_for_the_reasons_given():
+    p = [0.01, np.nan, 0.03]
+    for method in ("holm", "bonferroni"):
+        counted = multipletests(p, method=method)[1]
+        assert counted[0] == pytest.approx(0.03)
+        assert adjust_pvalues(p, method)[0] == pytest.approx(0.02)
+    for method in ("simes-hochberg", "fdr_bh", "fdr_by"):
+        assert np.isnan(multipletests(p, method=method)[1]).all()
+    with pytest.raises(ValueError, match="numbers between 0 and 1"):
+        scipy_stats.false_discovery_control(p)
 
 
 @pytest.mark.parametrize("method", METHODS)

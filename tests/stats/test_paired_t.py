@@ -89,6 +89,25 @@ def test_constant_difference_is_infinite_and_warned_about():
         ttest_corrected(x + 1, x, n_train=9, n_test=1)
 
 
+def test_no_result_has_a_negative_zero():
+    result = ttest_paired([-0.0, -0.0], [0.0, 0.0])
+    assert np.copysign(1, [result.mean_difference, result.statistic, *result.confidence_interval()]).tolist() == [1] * 4
+    balanced = ttest_paired([1.0, -1.0, 2.0, -2.0], np.zeros(4))
+    assert np.copysign(1, [balanced.mean_difference, balanced.statistic]).tolist() == [1, 1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_scipy_is_not_used_for_the_reasons_given():
+    tenths = np.array([0.3, 0.4, 0.5, 0.7]), np.array([0.2, 0.3, 0.4, 0.6])
+    for x, y in (([1, 2, 3], [1, 2, 3]), ([1], [2]), ([1, np.nan], [2, 3])):
+        assert math.isnan(scipy_stats.ttest_rel(x, y).pvalue)
+    assert 0 < scipy_stats.ttest_rel(*tenths).pvalue < 1e-40
+    assert ttest_paired(*tenths).se == 0
+    x, y = np.random.default_rng(4).normal(size=(2, 12))
+    ours, theirs = ttest_paired(x, y), scipy_stats.ttest_rel(x, y)
+    assert (ours.statistic, ours.pvalue) == pytest.approx((theirs.statistic, theirs.pvalue))
+
+
 def test_one_pair_gives_the_difference_and_a_warning():
     with pytest.warns(RuntimeWarning, match="at least two"):
         result = ttest_paired([3.0], [1.0])

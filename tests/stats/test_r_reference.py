@@ -179,6 +179,8 @@ def test_delong_matrix_agrees(study):
         np.testing.assert_allclose(getattr(theirs, name), getattr(ours, name), rtol=1e-7, atol=1e-9, err_msg=name)
     if not math.isnan(theirs.omnibus.statistic) and ours.omnibus.df == 3:
         assert theirs.omnibus == pytest.approx(ours.omnibus, rel=1e-5)
+        log_p = RFunction("function(x, k) list(p = pchisq(x, k, lower.tail = FALSE, log.p = TRUE) / log(10))")
+        assert log_p(theirs.omnibus.statistic, 3)["p"] == pytest.approx(theirs.omnibus.log10_pvalue, abs=1e-9)
 
 
 @needs_r
@@ -426,6 +428,11 @@ def test_signatures_accept_what_those_of_stats_accept():
         (lambda engine: engine.auc([0, 1, 1], [1, np.nan, 2]), "score is NaN at row 1"),
         (lambda engine: engine.delong_matrix([0, 0, 0], np.ones((2, 3))), "no positive row"),
         (lambda engine: engine.delong_matrix([0, 1], {}), "holds no model"),
+        (
+            lambda engine: engine.delong_matrix([0, 1, 1], np.ones((3, 2))),
+            r"scores has shape \(3, 2\); expected \(k, 3\)",
+        ),
+        (lambda engine: engine.delong_test([0, 1], [1, 2], [2, 1], groups=["p", math.nan]), "groups is missing"),
         (lambda engine: engine.mcnemar([[1, 2, 3]]), "table has shape"),
         (lambda engine: engine.stuart_maxwell(["a"], ["b"], categories=["a"]), "not one of categories"),
         (lambda engine: engine.stuart_maxwell([[1, 2], [3, 4]], categories=[0, 1]), "given with a table"),

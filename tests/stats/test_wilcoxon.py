@@ -258,9 +258,10 @@ def test_where_scipy_is_not_right():
 def test_result_becomes_plain_data():
     result = wilcoxon([1, 2, 3.5], [0, 0, 5]).to_dict()
     assert json.loads(json.dumps(result)) == result
+    assert result["warnings"] == []
     assert set(result) == {
         *("statistic", "pvalue", "log10_pvalue", "zstatistic", "hodges_lehmann", "n", "n_zero"),
-        *("method", "alternative", "zero_method", "correct", "confidence_level"),
+        *("method", "alternative", "zero_method", "correct", "confidence_level", "warnings"),
     }
 
 

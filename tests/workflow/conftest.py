@@ -15,6 +15,15 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+CONTRASTIVE = {
+    "method": "simclr",
+    "data": "pretraining",
+    "recipe": {"optimizer": "sgd", "lr": 0.05, "batch_size": 8, "steps": 6},
+    "projection": 16,
+    "records": 3,
+}
+
+#: The study compares the first three; `chained_once` adds the last, which starts from one that it does not name.
 BACKBONES = {
     "scratch": {"label": "Scratch", "arch": "resnet10t", "in_channels": 1},
     "made": {
@@ -34,6 +43,14 @@ BACKBONES = {
         "path": "${RESULTS}/exports/made-moco.pth",
         "format": "moco",
         "baseline": "scratch",
+    },
+    "contrasted": {"label": "Contrasted", "arch": "resnet10t", "in_channels": 1, "pretrain": CONTRASTIVE},
+    "approximated": {
+        "label": "Contrasted + IFA",
+        "arch": "resnet10t",
+        "in_channels": 1,
+        "baseline": "scratch",
+        "pretrain": {**CONTRASTIVE, "init": "contrasted", "ifa": {"preset": "paper"}},
     },
 }
 
@@ -133,6 +150,11 @@ class Workplace:
     def results(self, study: str = "tiny") -> Path:
         return self.folder / "results" / study
 
+    def copy(self, folder: Path) -> Workplace:
+        """A copy, times kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workplace(folder)
+
 
 @pytest.fixture
 def study() -> dict:
@@ -156,7 +178,5 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def finished(finished_once: Workplace, tmp_path: Path) -> Workplace:
-    """A copy of the finished study, times kept, that a test may change."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished_once.folder, folder, symlinks=True)
-    return Workplace(folder)
+    """A copy of the finished study that a test may change."""
+    return finished_once.copy(tmp_path / "copy")

@@ -193,3 +193,81 @@ def test_names_that_do_not_exist_are_all_told_at_once(tmp_path: Path) -> None:
     for says in ("evaluations.other.dataset", "'Edma'", "'Efusion'", "table7.backbones", "table8.evaluation"):
         assert sum(says in line for line in lines) == 1, says
     assert "Value error" not in str(caught.value)
+
+
+RECIPE = {"lr": 0.1, "steps": 3, "batch_size": 4}
+
+
+def starting(**changes: object) -> dict:
+    pretrain = {"method": "moco", "data": "nih", "queue": 8, "recipe": RECIPE, **changes}
+    return {"label": "A", "arch": "resnet18", "pretrain": {key: each for key, each in pretrain.items() if each != 0}}
+
+
+def mistakes_of(folder: Path, entries: dict) -> list[str]:
+    study = {**STUDY, "backbones": ["scratch", *entries]}
+    with pytest.raises(InputError, match="mistake") as caught:
+        load_study(write(folder, study, {**BACKBONES, **entries}))
+    return [line.removeprefix("  - ") for line in str(caught.value).splitlines() if line.startswith("  - ")]
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            starting(method="supervised", queue=0, ifa={"preset": "paper"}),
+            "a.pretrain.ifa: there is no such key for 'supervised', only for 'moco' and 'simclr' "
+            "(valid: data, labels, method, recipe)",
+        ),
+        (
+            starting(method="simclr"),
+            "a.pretrain.queue: there is no such key for 'simclr', only for 'moco' "
+            "(valid: data, ifa, init, method, projection, recipe, records, temperature, views)",
+        ),
+        (
+            starting(ifa={"blocks": {3: {"wieght": 2}}}),
+            "a.pretrain.ifa.blocks.3.wieght: there is no such key (nearest: 'weight'; valid: target, weight)",
+        ),
+        (
+            starting(ifa={"blocks": {3: None}}),
+            "a.pretrain.ifa.blocks.3: expected a mapping with any of target, weight; {} takes the defaults, found None",
+        ),
+        (starting(ifa={"blocks": {5: {}}}), "a.pretrain.ifa.blocks.5: residual blocks are numbered 1 to 4"),
+        (starting(ifa={"blocks": {0: {}}}), "a.pretrain.ifa.blocks.0: residual blocks are numbered 1 to 4"),
+        (starting(ifa="paper"), "a.pretrain.ifa: expected a mapping with any of preset, blocks, found 'paper'"),
+        (starting(recipe=None), "a.pretrain.recipe: expected a mapping with lr, found None"),
+        ({**starting(), "pretrain": "moco"}, "a.pretrain: expected a mapping with method, data, recipe, found 'moco'"),
+        ({"arch": "resnet18"}, "a.label: Field required"),
+    ],
+)
+def test_a_mistake_in_pretraining_says_what_is_valid_there(entry: dict, says: str, tmp_path: Path) -> None:
+    assert mistakes_of(tmp_path, {"a": entry}) == [says]
+
+
+def test_a_place_is_spelt_as_in_the_file(tmp_path: Path) -> None:
+    assert mistakes_of(tmp_path, {"a": starting(recipe={**RECIPE, "lr": "x"})}) == [
+        "a.pretrain.recipe.lr: Input should be a valid number, unable to parse string as a number, found 'x'",
+        "a.pretrain.recipe.lr: Input should be a valid list, found 'x'",
+    ]
+
+
+def test_an_entry_called_as_a_key_is_or_as_a_tag_is_followed_all_the_same(tmp_path: Path) -> None:
+    (mistake,) = mistakes_of(tmp_path, {"pretrain": starting(views={"shft": 1})})
+    assert mistake.startswith("pretrain.pretrain.views.shft: there is no such key (nearest: 'shift'; valid: blur,")
+    study = changed("datasets", "nih", "format", to="chexpert")
+    study["datasets"]["nih"]["table"] = "labels.csv"
+    with pytest.raises(InputError, match=r"datasets\.nih\.table: there is no such key for 'chexpert', only for 'csv'"):
+        load_study(write(tmp_path, study))
+
+
+def test_a_circle_of_starts_is_told_once(tmp_path: Path) -> None:
+    entries = {name: starting(init=init) for name, init in {"b": "a", "c": "b", "a": "c", "d": "b"}.items()}
+    assert mistakes_of(tmp_path, entries) == [
+        "backbones start from each other in a circle: a <- c <- b <- a; leave out the init of one of them"
+    ]
+
+
+def test_an_entry_that_starts_from_itself_is_told_once(tmp_path: Path) -> None:
+    entries = {name: starting(init="a") for name in ("a", "b")}
+    assert mistakes_of(tmp_path, entries) == [
+        "backbone 'a' starts from itself; name another entry as init, or leave init out"
+    ]

@@ -16,9 +16,9 @@ from evalkit.pretraining.encoders import Encoder
 from evalkit.pretraining.loop import Course, contrast
 from evalkit.pretraining.methods import Method, make_method
 from evalkit.pretraining.pairs import Pairs
-from evalkit.training.batches import Normaliser, Pixels
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.distributed import Ranks
+from evalkit.training.pixels import Normaliser, Pixels
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
 

@@ -214,25 +214,6 @@ def test_channels_and_normalisation_come_with_the_weights(make_study) -> None:
     assert canonicalise(study, "made")[1].in_channels == 3
 
 
-def test_patients_of_an_evaluation_are_refused(make_study) -> None:
-    study = make_study(backbones=made(data="main"))
-    with pytest.raises(InputError, match="patients are in both"):
-        pretrain(study, "made")
-    assert not study.layout.pretraining("made").exists()
-
-
-def test_the_pixels_of_an_evaluation_are_refused_under_any_name(make_study) -> None:
-    import pandas as pd
-
-    study = make_study(backbones=made())
-    own, other = (study.layout.packed(name, 32) / "index.parquet" for name in ("main", "other"))
-    index = pd.read_parquet(other)
-    index.loc[3, "sha256"] = pd.read_parquet(own)["sha256"][5]
-    index.to_parquet(other)
-    with pytest.raises(InputError, match=r"1 images are in both the pretraining data 'other' .*: q001-1 = p002-1"):
-        pretrain(study, "made")
-
-
 def test_fewer_images_than_a_batch_are_refused(make_study) -> None:
     study = make_study(backbones=made(recipe={"batch_size": 81}))
     with pytest.raises(InputError, match=r"'other' have 80 images, and recipe\.batch_size is 81"):

@@ -10,7 +10,8 @@ from evalkit.commands import run_command
 from evalkit.config.pretraining import Views
 from evalkit.errors import InputError
 from evalkit.packing.packed import load_packed
-from evalkit.pretraining.examples_of_views import main, make_panels, write_examples
+from evalkit.pretraining.examples_of_views import _alone, describe_bounds, main, make_panels, write_examples
+from evalkit.pretraining.views import draw_views, make_views
 
 RECIPE = {"lr": 0.01, "steps": 2, "batch_size": 4}
 
@@ -41,6 +42,35 @@ def test_panels_are_the_original_each_change_at_its_bound_and_two_views() -> Non
     assert np.isnan([shown["original"], shown["view_1"], shown["view_2"]]).all()
 
 
+def test_bounds_are_told_as_a_reader_sees_them() -> None:
+    views = Views.model_validate({"shift": 0.05, "rotate": 7.5, "distortion": 0.125, "noise": 0.005, "holes": 3})
+    bounds = describe_bounds(views, side=64)
+    _, names, _ = make_panels(torch.rand(1, 1, 64, 64), views, seed=1)
+    assert set(bounds) == set(names.tolist()) - {"original", "view_1", "view_2"}
+    assert bounds["shift_scale_rotate"] == "5 %, 20 %,\n7.5\N{DEGREE SIGN}"
+    assert bounds["pincushion"] == "12.5 %"
+    assert bounds["darker"] == "\N{MINUS SIGN}15 %"
+    assert bounds["gauss_noise"] == "SD 0.5 %"
+    assert bounds["cutout"] == "3 of 25 %"
+
+
+@pytest.mark.parametrize(("side", "blur"), [(32, 0.03), (64, 0.1), (64, 0.14), (96, 0.03)])
+def test_the_length_of_the_motion_blur_is_the_one_that_is_made(side: int, blur: float) -> None:
+    views = Views.model_validate({"blur": blur})
+    dot = torch.zeros(1, 1, side, side)
+    dot[..., side // 2, side // 2] = 1
+    draws = _alone(draw_views(1, seed=1, step=0, view=0, views=views), "motion_blur", {"direction": 0})
+    streak = make_views(dot, draws, views)[0, 0, side // 2] > 0
+    assert describe_bounds(views, side=side)["motion_blur"] == f"{streak.sum()} pixels"
+
+
+def test_a_change_whose_bound_is_zero_is_off() -> None:
+    views = Views.model_validate({"noise": 0, "holes": 0, "shift": 0})
+    _, names, probabilities = make_panels(torch.rand(1, 1, 32, 32), views, seed=1)
+    of = dict(zip(names.tolist(), probabilities.tolist(), strict=True))
+    assert (of["gauss_noise"], of["cutout"], of["shift_scale_rotate"]) == (0, 0, views.shift_scale_rotate)
+
+
 def test_the_file_holds_packed_images_and_is_the_same_each_time(make_study, monkeypatch, capsys) -> None:
     study = make_study(backbones=made())
     path = write_examples(study, "made")
@@ -54,7 +84,9 @@ def test_the_file_holds_packed_images_and_is_the_same_each_time(make_study, monk
     assert path.read_bytes() == before
     packed = load_packed(study.layout.packed("other", study.file.image_size)).images
     with np.load(path, allow_pickle=False) as stored:
-        originals = stored["panels"][:, 0]
+        originals, about = stored["panels"][:, 0], {name: stored[name] for name in ("names", "bounds")}
+        assert (str(stored["backbone"]), bool(stored["drawn"])) == ("Made here", False)
+    assert dict(zip(about["names"].tolist(), about["bounds"].tolist(), strict=True))["brighter"] == "+15 %"
     assert all((packed == original).all(axis=(1, 2)).any() for original in originals)
 
 

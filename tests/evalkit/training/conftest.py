@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from evalkit.config.recipe import Recipe
-from evalkit.training.batches import Batches, Normaliser, Pixels
+from evalkit.training.batches import Batches
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.distributed import Ranks
 from evalkit.training.loop import Fit, fit
+from evalkit.training.pixels import Normaliser, Pixels
 from evalkit.training.prediction import predict
 from evalkit.training.progress import Progress
 from evalkit.training.selection import Score, score_validation

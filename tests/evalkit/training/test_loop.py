@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evalkit.training.loop import validation_steps
+from evalkit.training.schedule import validation_steps
 from evalkit.training.selection import Score
 
 
