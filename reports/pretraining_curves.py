@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,20 @@ class Curve:
         As `evalkit.pretraining.loop.Course` has it.
     random_steps : int
         Steps in which MoCo's queue still holds random points, which are easy to tell from keys.
+    start : int
+        Steps that what it starts from was trained for in this study.
     """
 
     label: str
     method: str
     history: list[dict[str, float]]
     random_steps: int = 0
+    start: int = 0
 
     @property
     def steps(self) -> NDArray[np.float64]:
-        """Where a note was made."""
-        return np.array([each["step"] for each in self.history], dtype=float)
+        """Where a note was made, counted along the chain."""
+        return self.start + self.values("step")
 
     def values(self, key: str) -> NDArray[np.float64]:
         """What was noted there of one quantity."""
@@ -54,7 +57,7 @@ class Curve:
 
     def settled(self) -> NDArray[np.bool_]:
         """Which notes hold no step whose queue was random; all, where the queue was random to the end."""
-        begins = np.concatenate([[0], self.steps[:-1]])
+        begins = np.concatenate([[0], self.values("step")[:-1]])
         settled = begins >= self.random_steps
         return settled if settled.any() else ~settled
 
@@ -127,7 +130,12 @@ def read_curves(study: Study) -> list[Curve]:
             "a backbone whose 'pretrain' has the method moco or simclr",
             "name one in the study's backbones",
         )
-    return [_read_curve(study, name) for name in names]
+    curves: dict[str, Curve] = {}
+    for name in names:
+        curve, init = _read_curve(study, name), _entry(study, name).init
+        start = int(curves[init].steps[-1]) if init in curves else 0
+        curves[name] = replace(curve, start=start)
+    return list(curves.values())
 
 
 def draw(curves: list[Curve], *, notes: Iterable[str] = ()) -> Figure:
@@ -181,6 +189,12 @@ def main() -> None:
         print(path)
 
 
+def _entry(study: Study, name: str) -> Contrastive:
+    entry = study.backbone(name).pretrain
+    assert isinstance(entry, Contrastive)
+    return entry
+
+
 def _contrastive(study: Study) -> list[str]:
     """The backbones that contrastive pretraining makes, each after what it starts from."""
     ordered: dict[str, None] = {}
@@ -218,22 +232,25 @@ def _read_curve(study: Study, name: str) -> Curve:
 
 
 def _notes(study: Study) -> list[str]:
-    entries = [entry for name in _contrastive(study) if (entry := study.backbone(name).pretrain) is not None]
+    names = _contrastive(study)
+    entries = [_entry(study, name) for name in names]
     notes = []
-    if any(entry.init is not None for entry in entries):
-        notes.append("Steps are counted from each backbone's own start, also where it starts from another.")
+    if any(entry.init in names for entry in entries):
+        notes.append("Where a backbone starts from another one of this figure, its steps are counted on from there.")
     if any(study.dataset(entry.data).phantom is not None for entry in entries):
         notes.append("Demonstration on drawn radiographs (phantoms); no medical meaning.")
     return notes
 
 
 def _draw_panel(axis: Axes, panel: _Panel, curves: list[Curve]) -> None:
+    starts = []
     for number, curve in enumerate(curves):
         if panel.method not in (None, curve.method) or (panel.key == "ifa" and not _has(curve, "ifa")):
             continue
         # Every other line has gaps, so that one does not hide its neighbour where adding IFA changes little.
         style, colour = ("-", (0, (3, 1.5)))[number % 2], COLOURS[number % len(COLOURS)]
         values = curve.values(panel.key)
+        starts.append(curve.start)
         axis.plot(curve.steps, values, color=colour, linestyle=style, marker=".", markersize=3, label=curve.label)
         if panel.method is not None:
             low, high = _scale(curves, panel.method)
@@ -243,7 +260,7 @@ def _draw_panel(axis: Axes, panel: _Panel, curves: list[Curve]) -> None:
     axis.set_title(panel.title, loc="left", pad=13)
     axis.text(0, 1.03, panel.note, transform=axis.transAxes, color=GREY)
     axis.set_xlabel("Step")
-    axis.set_xlim(left=0)
+    axis.set_xlim(left=min(starts))
 
 
 def _scale(curves: list[Curve], method: str) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def group_index(groups: ArrayLike | None, n: int, name: str = "groups") -> tuple
     if groups is None:
         return np.arange(n), n
     labels = read_labels(groups, name, n)
-    if isinstance(labels, np.ndarray):
+    if isinstance(labels, np.ndarray) and labels.dtype.kind not in "US":
         names, index = np.unique(labels, return_inverse=True)
         return index.astype(np.intp), int(names.size)
     (codes,), found = number_labels({name: labels})

@@ -17,11 +17,11 @@ NARROW_SPAN = 100
 WHOLE_IN_FLOAT64 = 2**53
 
 Codes = NDArray[np.intp]
-Labels = NDArray[Any] | list[Any]  # numbers as an array without NaN, anything else as a list
+Labels = NDArray[Any] | list[Any]  # an array of numbers without NaN, or of text; anything else as a list
 
 
 def read_labels(values: ArrayLike, name: str, length: int | None = None) -> Labels:
-    """Read labels, one per row: an array of numbers without NaN, or a list of what cannot be one.
+    """Read labels, one per row: an array of numbers without NaN or of text, or a list of what cannot be one.
 
     numpy turns a NaN or a number within a list of strings into a string without a word; here they stay what they are.
 
@@ -40,7 +40,7 @@ def read_labels(values: ArrayLike, name: str, length: int | None = None) -> Labe
             array: NDArray[Any] = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} is no vector ({error}); expected {expected}, one label per row") from error
-        labels, shape = _of_numbers(array, values), array.shape
+        labels, shape = _as_given(array, values), array.shape
     if len(shape) != 1 or length not in (None, shape[0]):
         raise ValueError(f"{name} has shape {shape}; expected {expected}, one label per row")
     if isinstance(labels, np.ndarray) and labels.dtype.kind == "f":
@@ -70,8 +70,10 @@ def number_labels(vectors: Mapping[str, Labels]) -> tuple[list[Codes], list[Any]
     """
     dtypes = [labels.dtype for labels in vectors.values() if isinstance(labels, np.ndarray)]
     if len(dtypes) == len(vectors) and _joined_exactly(dtypes):
-        codes, found = _numbered_array(np.concatenate(list(vectors.values())))
-        return _split(codes, vectors), found
+        joined = np.concatenate(list(vectors.values()))
+        codes, found = _numbered_text(joined) if joined.dtype.kind in "US" else _numbered_numbers(joined)
+        if codes is not None:
+            return _split(codes, vectors), found
     rows = [labels.tolist() if isinstance(labels, np.ndarray) else labels for labels in vectors.values()]
     place: defaultdict[Any, int] = defaultdict(count().__next__)
     try:  # hashing is faster than numpy's sorting of strings
@@ -79,7 +81,6 @@ def number_labels(vectors: Mapping[str, Labels]) -> tuple[list[Codes], list[Any]
     except TypeError as error:
         raise ValueError(f"{' or '.join(vectors)} holds something that is no label: {error}") from error
     of_vectors, found = _split(numbered, vectors), list(place)
-
     missing = np.array([_is_missing(label) for label in found], dtype=bool)
     if missing.any():
         for name, of_vector, labels in zip(vectors, of_vectors, rows, strict=True):
@@ -88,10 +89,10 @@ def number_labels(vectors: Mapping[str, Labels]) -> tuple[list[Codes], list[Any]
     return of_vectors, found
 
 
-def _of_numbers(array: NDArray[Any], values: ArrayLike) -> Labels:
-    """The array if it holds numbers as they were given, else a list."""
+def _as_given(array: NDArray[Any], values: ArrayLike) -> Labels:
+    """The array if it holds what was given, else a list."""
     given_as_array = hasattr(values, "__array__")
-    if array.dtype.kind in "biu" or array.ndim != 1:
+    if array.dtype.kind in "biu" or array.ndim != 1 or (array is values and array.dtype.kind in "US"):
         return array
     if array.dtype.kind == "f" and (given_as_array or not (np.abs(array) >= WHOLE_IN_FLOAT64).any()):
         return array
@@ -101,12 +102,12 @@ def _of_numbers(array: NDArray[Any], values: ArrayLike) -> Labels:
 
 
 def _joined_exactly(dtypes: list[np.dtype[Any]]) -> bool:
-    """Whether arrays of these types can be concatenated without whole numbers turning into doubles."""
-    joined = np.result_type(*dtypes)
-    return joined.kind in "biu" or all(dtype.kind == "f" for dtype in dtypes)
+    """Whether arrays of these types can be concatenated and stay what they are: no whole number becomes a double."""
+    kinds = {dtype.kind for dtype in dtypes}
+    return len(kinds) == 1 or (kinds <= set("biu") and np.result_type(*dtypes).kind in "biu")
 
 
-def _numbered_array(labels: NDArray[Any]) -> tuple[Codes, list[Any]]:
+def _numbered_numbers(labels: NDArray[Any]) -> tuple[Codes, list[Any]]:
     if labels.dtype.kind == "f" and (np.abs(labels) < WHOLE_IN_FLOAT64).all():
         whole = labels.astype(np.int64)
         labels = whole if (whole == labels).all() else labels
@@ -116,6 +117,16 @@ def _numbered_array(labels: NDArray[Any]) -> tuple[Codes, list[Any]]:
             return (labels - low if low else labels).astype(np.intp, copy=False), list(range(low, high + 1))
     found, codes = np.unique(labels, return_inverse=True)
     return codes, found.tolist()
+
+
+def _numbered_text(labels: NDArray[Any]) -> tuple[Codes | None, list[Any]]:
+    """Number text by a hash of its characters; None in the unlikely case that two texts share one."""
+    size = 4 if labels.dtype.kind == "U" else 1
+    characters: NDArray[Any] = labels.view(f"u{size}").reshape(labels.size, labels.itemsize // size)
+    odd = np.random.default_rng(0).integers(2**63, size=characters.shape[1], dtype=np.uint64) * 2 + 1
+    _, first, codes = np.unique(characters @ odd, return_index=True, return_inverse=True)
+    found = labels[first]
+    return (codes if np.array_equal(found[codes], labels) else None), found.tolist()
 
 
 def _split(codes: Codes, vectors: Mapping[str, Labels]) -> list[Codes]:

@@ -42,6 +42,11 @@ class Encoder(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, projection))
         self._stages = dict(stages or {})
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """The residual blocks that are tapped."""
+        return tuple(self._stages)
+
     def forward(self, images: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """Encode images.
 
@@ -140,7 +145,9 @@ def find_stages(trunk: nn.Module, arch: str) -> dict[int, str]:
     listed: Any = getattr(trunk, "feature_info", [])
     modules = [each["module"] for each in listed][-4:]
     reductions = [each["reduction"] for each in listed][-4:]
-    if reductions != _REDUCTIONS or getattr(trunk, "output_fmt", "NCHW") != "NCHW":
+    there = dict(trunk.named_modules())
+    known = reductions == _REDUCTIONS and len({*modules} & there.keys()) == len(_REDUCTIONS)
+    if not known or getattr(trunk, "output_fmt", "NCHW") != "NCHW":
         raise _no_stages(arch)
     return dict(enumerate(modules, start=1))
 
@@ -151,7 +158,8 @@ def _check_maps(encoder: Encoder, plan: Network, image_size: int) -> None:
     with torch.no_grad():
         _, maps = encoder(torch.zeros(1, plan.in_channels, image_size, image_size))
     encoder.train()
-    if not all(isinstance(each, Tensor) and each.ndim == 4 for each in maps.values()):
+    found = [each for each in maps.values() if isinstance(each, Tensor) and each.ndim == 4]
+    if len(found) < len(encoder.blocks):
         raise _no_stages(plan.arch)
 
 

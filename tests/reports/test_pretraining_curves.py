@@ -190,13 +190,15 @@ def test_curves_come_in_the_order_of_the_chain_and_the_notes_say_what_was_drawn(
     curves = read_curves(study)
     assert [curve.label for curve in curves] == ["Origin", "Middle", "Last", "Alone"]
     assert [curve.random_steps for curve in curves] == [3, 3, 0, 0], "the queue goes on, or begins with random points"
+    assert [curve.start for curve in curves] == [0, 40, 80, 0], "what it starts from was trained before"
+    assert curves[2].steps.tolist() == [90, 100, 110, 120]
     drawn = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("reports.pretraining_curves.save_figure", lambda figure, path: drawn.append(figure) or [path])
         draw_curves(study)
     assert [note.split(";")[0] for note in notes_of(drawn[0])] == [
         "Demonstration on drawn radiographs (phantoms)",
-        "Steps are counted from each backbone's own start, also where it starts from another.",
+        "Where a backbone starts from another one of this figure, its steps are counted on from there.",
     ]
 
 

@@ -22,6 +22,14 @@ some_labels = st.one_of(
 )
 
 
+def as_array(labels):
+    """The labels as an array of their own kind, in either byte order; text that ends in NUL has none."""
+    array = np.array(labels)
+    if array.tolist() == labels:
+        return [array, array.astype(array.dtype.newbyteorder(">")), np.repeat(array, 2)[::2]]
+    return []
+
+
 def numbered(*vectors):
     named = {f"labels_{place}": read_labels(values, f"labels_{place}") for place, values in enumerate(vectors)}
     return number_labels(named)
@@ -29,7 +37,7 @@ def numbered(*vectors):
 
 @given(some_labels)
 def test_every_label_is_found_at_its_number(labels):
-    for values in (labels, tuple(labels), np.array(labels, dtype=object), pd.Series(labels)):
+    for values in (labels, tuple(labels), np.array(labels, dtype=object), pd.Series(labels), *as_array(labels)):
         (codes, again), found = numbered(values, values)
         assert [found[code] for code in codes] == labels
         np.testing.assert_array_equal(again, codes)
@@ -38,7 +46,7 @@ def test_every_label_is_found_at_its_number(labels):
 @given(some_labels)
 def test_groups_are_numbered_in_the_order_of_their_labels(labels):
     place = {label: number for number, label in enumerate(sorted(set(labels)))}
-    for values in (labels, np.array(labels, dtype=object), pd.Series(labels, dtype=object)):
+    for values in (labels, np.array(labels, dtype=object), pd.Series(labels, dtype=object), *as_array(labels)):
         index, count = group_index(values, len(labels))
         assert index.tolist() == [place[label] for label in labels]
         assert count == len(place)
@@ -58,6 +66,23 @@ def test_groups_are_numbered_in_the_order_of_their_labels(labels):
 def test_kinds_of_vectors_that_hold_the_same(one, other):
     index, _ = group_index(one, len(one))
     np.testing.assert_array_equal(index[: len(other)], group_index(other, len(other))[0])
+
+
+def test_texts_that_share_a_hash_are_told_apart(monkeypatch):
+    names = np.array(["mass", "edema", "mass", "none", "edema"])
+    expected = group_index(names, 5)[0].tolist()
+    assert expected == [1, 0, 1, 2, 0]
+
+    class Zeros:
+        def integers(self, *_, size, dtype):
+            return np.zeros(size, dtype)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
+    assert group_index(names, 5)[0].tolist() == expected  # by the sum of the characters
+    anagrams = np.array(["ab", "ba", "ab"])
+    assert group_index(anagrams, 3)[0].tolist() == [0, 1, 0]
+    assert group_index(np.array([], dtype="U3"), 0)[1] == 0
+    assert group_index(np.array(["", ""]), 2)[1] == 1
 
 
 def test_whole_numbers_beyond_doubles_stay_apart():
