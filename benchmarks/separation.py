@@ -1,6 +1,6 @@
 """How far apart the demo's entries are, over several study seeds: the difference of mean AUC in SDs over draws.
 
-``python benchmarks/separation.py`` runs the demo's 10 % cell, scratch against SimCLR (or `--backbone`), once for each
+``python benchmarks/separation.py`` runs the demo's 10 % cell, scratch against supervised (or `--backbone`), once for each
 seed, pretraining included. Each seed draws other patients, other validation sets and other noise.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fraction", type=float, default=0.1)
-    parser.add_argument("--backbone", default="demo-simclr")
+    parser.add_argument("--backbone", default="demo-supervised")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         with tempfile.TemporaryDirectory() as folder:
