@@ -1,7 +1,7 @@
 """How far apart the demo's entries are, over several study seeds: the difference of mean AUC in SDs over draws.
 
-``python benchmarks/separation.py`` runs the demo's 10 % cell, scratch against supervised (or `--backbone`), once for each
-seed, pretraining included. Each seed draws other patients, other validation sets and other noise.
+``python benchmarks/separation.py`` runs the demo's 10 % cell, scratch against supervised (or `--backbone`), once for
+each seed, pretraining included. Each seed draws other patients, other validation sets and other noise.
 """
 
 from __future__ import annotations

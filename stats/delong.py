@@ -159,7 +159,7 @@ def delong_matrix(
     compared = np.array([_compare(parts, i, j) for i, j in pairs]).reshape(-1, 3)
     difference, se, statistic = compared.T
     pvalues = np.array([1.0 if s == 0 == d else normal_pvalue(z, "two-sided") for d, s, z in compared.tolist()])
-    omnibus, notes = _omnibus(parts)
+    omnibus, notes = _omnibus(parts, difference[: len(rows) - 1], se[: len(rows) - 1])
     notes = scarcity_notes(parts) + notes
     for (i, j), d, s in zip(pairs, difference.tolist(), se.tolist(), strict=True):
         notes += zero_variance_notes(d, s, f"{names[i]} and {names[j]}")
@@ -258,21 +258,25 @@ def _compare(parts: Components, i: int, j: int) -> tuple[float, float, float]:
     return difference, se, difference / se
 
 
-def _omnibus(parts: Components) -> tuple[Omnibus, list[str]]:
-    """Wald test that all AUCs are equal, from the differences to the first, by pseudo-inverse."""
-    difference = (parts.pairs_twice[1:] - parts.pairs_twice[0]) / (2.0 * parts.n_positive * parts.n_negative)
-    positive, negative = parts.positive[1:] - parts.positive[0], parts.negative[1:] - parts.negative[0]
-    covariance = parts.covariance(positive, negative)
-    if np.isnan(covariance).any():
+def _omnibus(parts: Components, difference: Floats, se: Floats) -> tuple[Omnibus, list[str]]:
+    """Wald test that all AUCs are equal, by pseudo-inverse, from the differences to the first and their errors."""
+    if np.isnan(se).any():
         return Omnibus(math.nan, 0, math.nan), []
-    variance = np.array([parts.variance(u, v) for u, v in zip(positive, negative, strict=True)])
-    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
-    # Scaled to unit variances, so that a small eigenvalue is a linear dependence and not a small unit.
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    along = vectors.T @ (difference / scale)
+    varies = se > 0
+    scaled = difference[varies] / se[varies]
+    values, along = np.ones(scaled.size), scaled
+    if scaled.size > 1:
+        # Scaled to unit variances, so that a small eigenvalue is a linear dependence and not a small unit.
+        positive, negative = parts.positive[1:][varies], parts.negative[1:][varies]
+        positive -= parts.positive[0]
+        negative -= parts.negative[0]
+        covariance = parts.covariance(positive, negative)  # of the differences, whatever their sign
+        values, vectors = np.linalg.eigh(covariance / np.outer(se[varies], se[varies]))
+        along = vectors.T @ scaled
     kept = values > 1e-10
     df = int(kept.sum())
-    if np.any(np.abs(along[~kept]) > 1e-6 * np.linalg.norm(along)):
+    without = np.abs(along[~kept])
+    if difference[~varies].any() or (without.size and without.max() > 1e-6 * np.linalg.norm(along)):
         return Omnibus(math.inf, df, 0.0), [
             "AUCs differ along a direction of no variance: the omnibus statistic is infinite"
         ]

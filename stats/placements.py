@@ -198,11 +198,11 @@ def ascending(whole: NDArray[np.int64]) -> NDArray[np.intp]:
     width. On 100,000 numbers that takes half as long as numpy.argsort, and less than numpy.sort.
     """
     digits = whole.astype("<i8", copy=False).view("<u2").reshape(-1, 4)
-    order = np.argsort(digits[:, 0], kind="stable")
+    order = digits[:, 0].argsort(kind="stable")
     for place in (1, 2):
-        order = order.take(np.argsort(digits[:, place].take(order), kind="stable"))
+        order = order.take(digits[:, place].take(order).argsort(kind="stable"))
     with_sign = digits[:, 3].view("<i2")
-    return order.take(np.argsort(with_sign.take(order), kind="stable"))
+    return order.take(with_sign.take(order).argsort(kind="stable"))
 
 
 def _below_plus_upto(cumulated: Whole) -> Whole:

@@ -237,6 +237,8 @@ def test_one_positive_has_an_auc_but_no_interval():
     assert np.isnan(matrix.pvalues).all()
     assert np.isnan(matrix.pvalues_adjusted).all()
     assert math.isnan(matrix.omnibus.pvalue)
+    with pytest.warns(RuntimeWarning, match="positive"):
+        assert delong_matrix(y, [a, a, a]).omnibus == (0, 0, 1)
 
 
 def test_positives_of_one_patient_have_no_interval():
