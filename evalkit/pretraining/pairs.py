@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,8 +9,7 @@ from torch import Tensor
 
 from evalkit.config.pretraining import Views
 from evalkit.pretraining.views import draw_views, make_views
-from evalkit.seeds import seed_from
-from evalkit.training.pixels import Normaliser, Pixels, to_grey
+from evalkit.training.pixels import Normaliser, Pixels, shuffled, to_grey
 
 
 def different_images(step: int, *, images: int, batch_size: int, seed: int) -> NDArray[np.int64]:
@@ -37,12 +34,7 @@ def different_images(step: int, *, images: int, batch_size: int, seed: int) -> N
         Positions in [0, images), a pure function of the arguments.
     """
     epoch, within = divmod(step, images // batch_size)
-    return _shuffled(images, seed, epoch)[within * batch_size : (within + 1) * batch_size]
-
-
-@functools.lru_cache(maxsize=2)
-def _shuffled(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed_from(purpose="order", seed=seed, epoch=epoch)).permutation(images)
+    return shuffled(images, seed, epoch)[within * batch_size : (within + 1) * batch_size]
 
 
 class Pairs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evalkit.config.recipe import Augmentation
-from evalkit.seeds import seed_from
 from evalkit.training.augmentation import augment, draw
-from evalkit.training.pixels import Normaliser, Pixels, to_grey
+from evalkit.training.pixels import Normaliser, Pixels, shuffled, to_grey
 
 
 def batch_positions(step: int, *, images: int, batch_size: int, seed: int) -> NDArray[np.int64]:
@@ -42,13 +40,8 @@ def batch_positions(step: int, *, images: int, batch_size: int, seed: int) -> ND
     parts = []
     for epoch in range(first // images, (last - 1) // images + 1):
         start = epoch * images
-        parts.append(_shuffled(images, seed, epoch)[max(first - start, 0) : min(last - start, images)])
+        parts.append(shuffled(images, seed, epoch)[max(first - start, 0) : min(last - start, images)])
     return np.concatenate(parts)
-
-
-@functools.lru_cache(maxsize=4)
-def _shuffled(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed_from(purpose="order", seed=seed, epoch=epoch)).permutation(images)
 
 
 class Batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evalkit.seeds import seed_from
+
 #: Share of the free memory that a run's images may take: of the machine's, and of the card's.
 _HOST_SHARE, _CARD_SHARE = 0.5, 0.25
+
+
+@functools.lru_cache(maxsize=4)
+def shuffled(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order of a run's images in one pass, a pure function of the arguments."""
+    return np.random.default_rng(seed_from(purpose="order", seed=seed, epoch=epoch)).permutation(images)
 
 
 class Pixels:
