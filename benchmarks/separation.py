@@ -1,6 +1,6 @@
-"""How far apart the demo's entries are, over several study seeds: the difference of mean AUC in SDs over draws.
+"""How far apart the entries of demo-supervised are, over several study seeds: the difference of mean AUC in SDs over draws.
 
-``python benchmarks/separation.py`` runs the demo's 10 % cell, scratch against supervised (or `--backbone`), once for
+``python benchmarks/separation.py`` runs its 10 % cell, scratch against supervised (or `--backbone`), once for
 each seed, pretraining included. Each seed draws other patients, other validation sets and other noise.
 """
 
@@ -19,18 +19,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def run_seed(seed: int, fraction: float, backbone: str, folder: Path) -> pd.DataFrame:
-    study = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
+    study = yaml.safe_load((REPOSITORY / "config/demo-supervised.yaml").read_text())
     evaluation = study["evaluations"]["chexpert"]
     evaluation["settings"]["fraction"] = [fraction]
     evaluation["repeats_per_job"] = 5
     study.update(seed=seed, backbones=["demo-scratch", backbone], tables={"table7": study["tables"]["table7"]})
     config = folder / "config"
     config.mkdir()
-    (config / "demo.yaml").write_text(yaml.safe_dump(study))
+    (config / "demo-supervised.yaml").write_text(yaml.safe_dump(study))
     (config / "backbones.yaml").write_text((REPOSITORY / "config/backbones.yaml").read_text())
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "8",
                "--workflow-profile", str(REPOSITORY / "profiles/default"), "--quiet", "all",
-               "--config", "study=demo", "--", "reports/table7.csv"]  # fmt: skip
+               "--config", "study=demo-supervised", "--", "reports/table7.csv"]  # fmt: skip
     subprocess.run(command, cwd=folder, check=True)
     return pd.read_csv(folder / "reports/table7.csv")
 

@@ -74,7 +74,7 @@ def test_forecast_of_the_paper_counts_its_runs(evalkit) -> None:
 
 
 def test_forecast_counts_the_pretraining_that_the_workflow_does(evalkit) -> None:
-    done = evalkit("forecast", "demo-contrastive", "--images-per-second", "100")
+    done = evalkit("forecast", "demo", "--images-per-second", "100")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if "│ pretraining │ demo-" in line]
     assert len(rows) == 4
