@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 
 from evalkit.config.datasets import CheXpertEntry, Dataset
 from evalkit.config.loading import Study
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.plan import count_repeats, list_jobs, list_runs
 from evalkit.settings import parse_setting
 from evalkit.workflow import gpus, training_slots
@@ -271,11 +271,11 @@ def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) ->
         repeats = count_repeats(evaluation, setting)
         drawn = max(1, round(counts["train"] * fraction))
         validated = counts["validation"] * (fraction if evaluation.validation == "fraction" else 1)
-        steps = evaluation.recipe.count_steps(images=drawn, fraction=fraction)
-        rates = len(evaluation.recipe.learning_rates)
+        steps = evaluation.training.count_steps(images=drawn, fraction=fraction)
+        rates = len(evaluation.training.learning_rates)
         runs += repeats
-        training += repeats * rates * steps * evaluation.recipe.batch_size
-        predicted += repeats * round(rates * evaluation.recipe.validations * validated + validated + counts["test"])
+        training += repeats * rates * steps * evaluation.training.batch_size
+        predicted += repeats * round(rates * evaluation.training.validations * validated + validated + counts["test"])
     return EvaluationForecast(
         evaluation=name,
         backbone=backbone,

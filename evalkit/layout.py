@@ -39,6 +39,14 @@ class Layout:
         """Who is in which split and draw; beside it lies the ``.json`` with counts and checks."""
         return self.root / "splits" / f"{evaluation}.parquet"
 
+    def balanced(self, evaluation: str) -> Path:
+        """The folder of an evaluation's training images with the copies that balance its classes, packed."""
+        return self.root / "balanced" / evaluation
+
+    def features(self, dataset: str, backbone: str) -> Path:
+        """A backbone's features of every packed image of a data set (npy); beside them lies the ``.json``."""
+        return self.root / "features" / dataset / f"{backbone}.npy"
+
     def pretraining(self, backbone: str) -> Path:
         """The folder of weights made by this study: ``checkpoint.pth`` and ``run.json``."""
         return self.root / "pretraining" / backbone

@@ -46,6 +46,9 @@ METRICS = {
     for name, label, higher_is_better in (
         ("auc", "AUC", True),
         ("auprc", "AUPRC", True),
+        ("sensitivity95", "sensitivity at 95 % specificity", True),
+        ("brier", "Brier score", False),
+        ("ece", "calibration error", False),
         ("accuracy", "accuracy", True),
         ("precision", "precision", True),
         ("recall", "recall", True),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from evalkit.config.loading import Study
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.errors import InputError
 from evalkit.settings import parse_setting
 

@@ -118,7 +118,7 @@ def dataset_files(study: Study, dataset: str) -> list[Path]:
 
 def split_hash(study: Study, evaluation: str) -> str:
     """Changes when patients are to be divided in another way."""
-    values = _values(study.evaluation(evaluation), leave_out={"recipe", "repeats_per_job", "seeds", "unit"})
+    values = _values(study.evaluation(evaluation), leave_out={"recipe", "repeats_per_job", "seeds", "aggregate"})
     return value_hash({**values, "seed": study.file.seed})
 
 
@@ -265,7 +265,7 @@ def weights_files(study: Study, backbone: str) -> list[Path]:
 
 def run_hash(study: Study, evaluation: str, setting: str, backbone: str) -> str:
     """Changes when a network is to be fine-tuned in another way. What changes its images comes with the splits."""
-    entry, recipe = study.backbone(backbone), study.evaluation(evaluation).recipe
+    entry, recipe = study.backbone(backbone), study.evaluation(evaluation).training
     budget: Any = recipe.steps
     if isinstance(budget, dict):
         budget = recipe.count_steps(images=0, fraction=float(parse_setting(setting).get("fraction", 1.0)))
@@ -340,7 +340,7 @@ def table_hash(study: Study, table: str) -> str:
         {
             "table": _values(entry),
             "study": [study.file.title, study.file.notes],
-            "unit": study.evaluation(entry.evaluation).unit,
+            "aggregate": study.evaluation(entry.evaluation).aggregate,
             "note": study.dataset(dataset).note,
             "backbones": {name: _values(study.backbone(name)) for name in shown},
         }

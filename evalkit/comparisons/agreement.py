@@ -74,7 +74,7 @@ def require_agreement(
 
 def _out_of_date(study: Study, each: FoundRun, labels: Sequence[str]) -> Iterator[str]:
     """What of a run is no longer what the study says."""
-    recipe = study.evaluation(each.run.evaluation).recipe
+    recipe = study.evaluation(each.run.evaluation).training
     yield _tell("labels", each.record.get("labels"), list(labels))
     # The budget of other fractions is not this run's business; its own is in the steps.
     now = recipe.model_dump(mode="json", exclude={"steps", "epochs"})

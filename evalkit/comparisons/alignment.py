@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit.comparisons.cells import Floats, TestSet
 from evalkit.errors import InputError
-from evalkit.predictions import classes_of, read_predictions
+from evalkit.predictions import classes_of, is_multiclass, read_predictions, targets_of
 
 Unit = Literal["image", "study", "patient"]
 
@@ -63,9 +63,12 @@ class Alignment:
                 f"{source} has the classes {', '.join(classes_of(frame))}", ", ".join(self._classes), self._remedy
             )
         scores = frame[[f"score:{name}" for name in self._classes]]
-        facts = frame.drop(columns=list(scores.columns))
+        facts = pd.concat([frame[["image_id", "patient_id", "study_id"]], targets_of(frame)], axis=1)
         if self._first is None:
-            self._first, self._source, self._cases = facts, source, _number_cases(facts, self._unit)
+            cases = _number_cases(facts, self._unit)
+            if is_multiclass(frame):
+                self._require_one_class(frame["target"].groupby(cases).nunique(), frame, cases)
+            self._first, self._source, self._cases = facts, source, cases
         difference = _difference(self._first, facts)
         if difference:
             raise InputError(
@@ -74,6 +77,18 @@ class Alignment:
                 self._remedy,
             )
         return scores.to_numpy() if self._unit == "image" else scores.groupby(self._cases).mean().to_numpy()
+
+    def _require_one_class(self, counts: pd.Series, frame: pd.DataFrame, cases: NDArray[np.int64]) -> None:
+        """Refuse a study or patient whose images have different classes: which one is right has no answer."""
+        mixed = counts[counts > 1]
+        if len(mixed):
+            images = frame[cases == mixed.index[0]]
+            raise InputError(
+                f"{len(mixed):,} cases have images of different classes; the {self._unit} of {images['image_id'].iloc[0]!r}"
+                f" has {', '.join(sorted(images['target'].unique()))}",
+                f"one class for each {self._unit}",
+                "set 'aggregate: image' in the evaluation",
+            )
 
     def test_set(self) -> TestSet:
         """The cases that the scores given back by `read` belong to; none where there were no predictions."""

@@ -109,7 +109,7 @@ def gather_table(study: Study, name: str, *, partial: bool = False) -> Gathered:
     )
     found = require_agreement(study, name, found, labels, partial=partial)
     alignment = Alignment(
-        cast(Unit, evaluation.unit or manifest.get("unit", "image")),
+        cast(Unit, evaluation.aggregate or manifest.get("unit", "image")),
         classes=labels,
         remedy="remove the run folders that are out of date and run: "
         f"snakemake --cores 8 --config study={study.source} -- reports/{name}.csv",

@@ -73,7 +73,7 @@ def make_procedure(study: Study, name: str) -> Procedure:
     table = study.table(name)
     shown = shown_backbones(study, name)
     return Procedure(
-        metric=METRICS[table.metric],
+        metric=METRICS[table.metrics[0]],
         primary=table.primary,
         paper=table.paper,
         policies=tuple(table.policies),
@@ -124,7 +124,7 @@ def check_table(study: Study, name: str) -> None:
             "set primary to bootstrap_two_way and, to show this test beside it, paper to ttest_paired",
         )
     for key, test in (("primary", table.primary), ("paper", table.paper)):
-        if test == "delong" and table.metric != "auc":
+        if test == "delong" and table.metrics != ["auc"]:
             raise InputError(
                 f"{place}.{key} is delong and its metric is {table.metric}",
                 "metric: auc, the only one that DeLong's test is made for",

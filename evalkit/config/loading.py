@@ -14,9 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from evalkit.config.backbones import BackboneEntry, BackboneFile
 from evalkit.config.datasets import Dataset
+from evalkit.config.evaluations import Evaluation
 from evalkit.config.mistakes import describe_mistake
 from evalkit.config.strict import nearest
-from evalkit.config.study import Evaluation, StudyFile, Table
+from evalkit.config.study import StudyFile
+from evalkit.config.tables import Counts, Figure, Table
 from evalkit.errors import InputError
 from evalkit.layout import Layout
 
@@ -73,6 +75,14 @@ class Study:
     def table(self, name: str) -> Table:
         """The table called `name`."""
         return _named(name, self.file.tables, "table", self.source)
+
+    def counts(self, name: str) -> Counts:
+        """The table of counts called `name`."""
+        return _named(name, self.file.counts, "table of counts", self.source)
+
+    def figure(self, name: str) -> Figure:
+        """The figure called `name`."""
+        return _named(name, self.file.figures, "figure", self.source)
 
     def resolve_path(self, text: str, *, what: str) -> Path:
         """Replace ``${NAME}`` in a path of the configuration.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,3 +31,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"nearest: {close[0]!r}; " if close else ""
     return f" ({hint}valid: {', '.join(names) or 'none'})"
+
+
+def repeats(values: Sequence[object]) -> bool:
+    """Whether a list holds a value twice."""
+    return len(set(values)) < len(values)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.config.strict import nearest
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.datasets.manifest import Manifest
 from evalkit.errors import InputError
 from evalkit.splits.drawing import Order, Tally, draw_order, shuffle
@@ -68,7 +68,7 @@ def make_splits(
             "leave these classes out of 'labels', or set 'missing_class: keep' to keep and mark them",
         )
 
-    fractions = sorted(fraction for fraction in evaluation.settings.fraction if fraction < 1)
+    fractions = sorted(fraction for fraction in evaluation.fractions if fraction < 1)
     drawn_roles: list[Role] = ["train", "validation"] if evaluation.validation == "fraction" else ["train"]
     orders = {
         role: [

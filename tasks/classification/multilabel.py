@@ -69,7 +69,7 @@ class Material:
     @property
     def recipe(self) -> Recipe:
         """How the network is trained."""
-        return self.study.evaluation(self.evaluation).recipe
+        return self.study.evaluation(self.evaluation).training
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from evalkit.errors import InputError
-from evalkit.predictions import classes_of, read_predictions, write_predictions
+from evalkit.predictions import (
+    classes_of,
+    is_multiclass,
+    read_predictions,
+    targets_of,
+    write_class_predictions,
+    write_predictions,
+)
 
 NAN = np.nan
 
@@ -87,3 +94,43 @@ def test_reading_needs_no_torch() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], check=True, cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+def write_classes(path: Path, **changes: object) -> None:
+    frame = pd.DataFrame({"image_id": ["a", "b"], "patient_id": ["1", "2"], "study_id": ["1/1", "2/1"]})
+    values = {
+        "labels": ["normal", "viral"],
+        "targets": np.array([[0, 1], [1, 0]], np.float32),
+        "scores": np.array([[0.25, 0.75], [0.5, 0.5]], np.float32),
+    }
+    write_class_predictions(path, frame, **(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_multiclass_task_has_a_target_and_the_class_of_the_highest_score(tmp_path) -> None:
+    write_classes(tmp_path / "p.parquet")
+    frame = read_predictions(tmp_path / "p.parquet")
+    ids = ["image_id", "patient_id", "study_id"]
+    assert list(frame.columns) == [*ids, "target", "predicted", "score:normal", "score:viral"]
+    assert frame["target"].tolist() == ["viral", "normal"]
+    assert frame["predicted"].tolist() == ["viral", "normal"]  # The first of equals.
+    assert is_multiclass(frame)
+    assert classes_of(frame) == ["normal", "viral"]
+    np.testing.assert_array_equal(targets_of(frame), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("predicted", "normal", "predicted of 'a' is normal"),
+        ("target", "bacterial", "target of 'a' is bacterial"),
+        ("target", None, "target is missing"),
+        ("score:normal", 1.5, "score:normal of 'a' is 1.5"),
+    ],
+)
+def test_multiclass_predictions_that_contradict_themselves_are_refused(tmp_path, column, value, message) -> None:
+    write_classes(tmp_path / "p.parquet")
+    frame = pd.read_parquet(tmp_path / "p.parquet")
+    frame.loc[0, column] = value
+    frame.to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=message):
+        read_predictions(tmp_path / "p.parquet")

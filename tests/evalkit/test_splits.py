@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.config.datasets import NihEntry
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.datasets import read_dataset, write_manifest
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy

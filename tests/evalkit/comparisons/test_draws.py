@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.comparisons.draws import describe_draws
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy
 from evalkit.splits import make_splits

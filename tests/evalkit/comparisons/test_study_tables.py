@@ -263,7 +263,7 @@ def test_cases_without_a_label_do_not_count_for_their_class(results):
 def test_studies_are_scored_by_the_mean_of_their_images(results):
     cases = results.make_cases(images_per_patient=2)
     cases["study_id"] = cases["patient_id"] + "/study1"
-    study = results.write(cases, changes={"evaluations.main.unit": "study"})
+    study = results.write(cases, changes={"evaluations.main.aggregate": "study"})
     row = pick(make(study, "table5"), backbone="good", target="Edema", role="primary")
     frame = pd.read_parquet(study.layout.run("main", ALL, "good", 0) / "predictions.parquet").groupby("study_id")
     expected = roc_auc_score(frame["target:Edema"].max(), frame["score:Edema"].mean())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalkit.config.datasets import CsvEntry
-from evalkit.config.study import Evaluation
+from evalkit.config.evaluations import Evaluation
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
 from evalkit.splits.making import choose_labels

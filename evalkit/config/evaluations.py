@@ -1,0 +1,177 @@
+"""What is evaluated: one task on one data set, in one or more settings, each repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from evalkit.config.recipe import Recipe
+from evalkit.config.strict import Name, Share, Strict, repeats
+from evalkit.settings import all_settings
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Regime = Literal["finetune", "probe"]
+Trainset = Literal["full", "undersampled", "modified", "balanced"]
+Aggregate = Literal["image", "study", "patient"]
+
+
+class Axes(Strict):
+    """The axes of an evaluation; each combination of their values is one setting."""
+
+    regime: list[Regime] | None = Field(
+        None, min_length=1, description="finetune: the whole network; probe: a linear classifier on frozen features."
+    )
+    fraction: list[Fraction] | None = Field(
+        None, min_length=1, description="Shares of the training patients. Multi-label only."
+    )
+    trainset: list[Trainset] | None = Field(
+        None,
+        min_length=1,
+        description="Training images by class: all of them, as many of each class as the rarest has, counts given "
+        "under 'modified', or all with copies that bring every class to the size of the largest. Multi-class only.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Axes:
+        for axis, values in self:
+            if values and repeats(values):
+                raise ValueError(f"{axis} holds a value twice: {values}")
+        return self
+
+
+class Balancing(Strict):
+    """How copies for the training set 'balanced' are made, once, after the split; each bound at 0 switches it off."""
+
+    rotate: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees, to either side.")
+    zoom: float = Field(0.2, ge=0, lt=1, description="Largest relative change of size, larger or smaller.")
+
+
+class Probe(Strict):
+    """The linear classifier on frozen features: logistic regression with an L2 penalty."""
+
+    strengths: list[Annotated[float, Field(gt=0)]] = Field(
+        [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
+        min_length=1,
+        description="Inverse penalties to try (C of scikit-learn, on standardised features); chosen on validation.",
+    )
+    iterations: PositiveInt = Field(500, description="Of the solver (L-BFGS), at most.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Probe:
+        if repeats(self.strengths):
+            raise ValueError(f"strengths holds one twice: {self.strengths}")
+        return self
+
+
+class Evaluation(Strict):
+    """One task on one data set, in one or more settings, each repeated."""
+
+    task: Literal["multilabel", "multiclass"] = Field(
+        description="multilabel: any of the labels may hold for an image; multiclass: exactly one of them does."
+    )
+    dataset: Name
+    labels: list[str] | None = Field(None, min_length=1, description="Classes to predict; else the data set's default.")
+    settings: Axes = Axes.model_validate({})
+    repeats: PositiveInt = Field(10, description="Random draws of each fraction below 1.")
+    seeds: PositiveInt = Field(1, description="Runs of each cell that has no draw.")
+    validation: Literal["fixed", "fraction"] = Field("fixed", description="Whether validation shrinks with fraction.")
+    validation_share: Share = Field(0.1, description="Share of the training patients kept for model selection.")
+    test_share: Share = Field(0.2, description="Share of patients for testing, where the data set has no test split.")
+    validation_per_class: PositiveInt | None = Field(
+        None, description="Instead of validation_share: images of each class. Multi-class only."
+    )
+    test_per_class: PositiveInt | None = Field(
+        None, description="Instead of test_share: images of each class. Multi-class only."
+    )
+    split_by: Literal["patient", "image"] = Field(
+        "patient", description="image: a patient's images may be in training and validation both, as in some papers."
+    )
+    modified: dict[str, PositiveInt] | None = Field(
+        None, description="Training images of each class for trainset=modified."
+    )
+    balancing: Balancing = Balancing.model_validate({})
+    missing_class: Literal["redraw", "keep"] = Field("redraw", description="When a draw has no positive of a class.")
+    aggregate: Aggregate | None = Field(
+        None, description="What is scored; images of a unit are averaged. By default as the data set prescribes."
+    )
+    test_on: list[Name] = Field([], description="Other data sets that each run is tested on as well.")
+    recipe: Recipe | None = Field(None, description="How networks are trained; a probe alone needs none.")
+    probe: Probe = Probe.model_validate({})
+    repeats_per_job: PositiveInt = Field(10, description="Runs that share a process, which saves its start-up.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Evaluation:
+        mistakes = [*self._check_axes(), *self._check_multiclass()]
+        if self.labels and repeats(self.labels):
+            mistakes.append(f"labels holds a class twice: {self.labels}")
+        if repeats(self.test_on) or self.dataset in self.test_on:
+            mistakes.append(f"test_on is {self.test_on}; expected other data sets than {self.dataset!r}, each once")
+        if mistakes:
+            raise ValueError(*mistakes)
+        return self
+
+    def _check_axes(self) -> list[str]:
+        mistakes = []
+        if self.recipe is None:
+            if "finetune" in self.regimes:
+                mistakes.append("recipe is missing; give one, or set settings.regime to [probe]")
+        elif isinstance(self.recipe.steps, dict):
+            missing = [each for each in self.fractions if each not in self.recipe.steps]
+            if missing:
+                mistakes.append(f"recipe.steps has no entry for the fractions {missing}; give each fraction its steps")
+        return mistakes
+
+    def _check_multiclass(self) -> list[str]:
+        """What only a task with exactly one class for each image can have."""
+        chosen = self.settings.trainset or []
+        if self.task == "multilabel":
+            given = ["settings.trainset"] if chosen else []
+            given += [
+                name
+                for name in ("validation_per_class", "test_per_class", "modified")
+                if getattr(self, name) is not None
+            ]
+            if self.recipe and self.recipe.class_weights != "none":
+                given.append("recipe.class_weights")
+            return [f"{name} is for task multiclass; this one is multilabel" for name in given]
+        mistakes = []
+        if self.settings.fraction is not None:
+            mistakes.append("settings.fraction is for task multilabel; a multi-class task has settings.trainset")
+        if ("modified" in chosen) != (self.modified is not None):
+            mistakes.append("trainset 'modified' and the counts under 'modified' go together")
+        if self.modified and self.labels and set(self.modified) != set(self.labels):
+            mistakes.append(f"modified has counts for {sorted(self.modified)}; expected one for each of {self.labels}")
+        return mistakes
+
+    @property
+    def regimes(self) -> list[Regime]:
+        """How backbones are used: fine-tuned, probed, or both."""
+        return self.settings.regime or ["finetune"]
+
+    @property
+    def fractions(self) -> list[float]:
+        """Shares of the training patients; 1 where nothing is drawn."""
+        return self.settings.fraction or [1.0]
+
+    @property
+    def trainsets(self) -> list[Trainset]:
+        """Choices of training images by class."""
+        return self.settings.trainset or ["full"]
+
+    @property
+    def training(self) -> Recipe:
+        """The recipe, where networks are trained."""
+        if self.recipe is None:
+            raise ValueError("an evaluation of a probe alone has no recipe")
+        return self.recipe
+
+    def list_settings(self) -> list[str]:
+        """Every setting's name, in the order of the study file."""
+        axes: dict[str, Sequence[Any]] = self.settings.model_dump(exclude_none=True)
+        if self.task == "multilabel":
+            axes |= {"regime": self.regimes, "fraction": self.fractions}
+        else:
+            axes |= {"trainset": self.trainsets}
+        return all_settings(axes)
