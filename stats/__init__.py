@@ -1,6 +1,7 @@
 """Statistics of comparisons between models: pure functions, arrays in, result objects out."""
 
 from stats.bootstrap import bootstrap_replicates, difference_from_replicates, paired_bootstrap, two_way_bootstrap
+from stats.class_scores import ClassScores, class_replicates, class_scores
 from stats.coco.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
 from stats.delong import auc, auc_ci, delong_matrix, delong_test
 from stats.delong_unpaired import delong_unpaired
@@ -11,29 +12,50 @@ from stats.mcnemar import mcnemar
 from stats.multiplicity import adjust_pvalues
 from stats.noninferiority import noninferiority
 from stats.paired import ttest_corrected, ttest_paired
+from stats.probabilities import (
+    brier_score,
+    called_calibration_error,
+    expected_calibration_error,
+    multiclass_brier_score,
+    sensitivity,
+)
+from stats.reliability import Reliability, reliability
+from stats.roc import RocBand, roc_band
 from stats.simultaneous import compare_with_best
 from stats.wilcoxon import wilcoxon
 
 __all__ = [
     "AveragePrecision",
+    "ClassScores",
+    "Reliability",
+    "RocBand",
     "adjust_pvalues",
     "auc",
     "auc_ci",
     "average_precision",
     "bootstrap_replicates",
     "bowker",
+    "brier_score",
+    "called_calibration_error",
+    "class_replicates",
+    "class_scores",
     "compare_with_best",
     "delong_matrix",
     "delong_test",
     "delong_unpaired",
     "difference_from_replicates",
     "effect_size",
+    "expected_calibration_error",
     "friedman_nemenyi",
     "map_bootstrap",
     "map_replicates",
     "mcnemar",
+    "multiclass_brier_score",
     "noninferiority",
     "paired_bootstrap",
+    "reliability",
+    "roc_band",
+    "sensitivity",
     "stuart_maxwell",
     "ttest_corrected",
     "ttest_paired",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def paired_bootstrap(
     statistic: Statistic,
     *data: ArrayLike,
     groups: ArrayLike | None = None,
+    categories: Sequence[Any] | None = None,
     method: str = "percentile",
     n_resamples: int = 10000,
     rng: int | np.random.Generator = 0,
@@ -31,13 +33,13 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    statistic : "auc", "auprc", "accuracy", "mean" or callable
+    statistic : "auc", "auprc", "accuracy", "precision", "recall", "f1", "mean" or callable
         With three arrays: (y, score) -> float, higher or lower as it likes; the names take an exact fast path, for
-        "auc" and "auprc" with y in {0, 1}, for "accuracy" with y and score of classes (n,). A callable that takes
-        three arguments by place and not two is statistic(y, a, b) -> float, itself a difference (0 under the null
-        hypothesis); one that takes two, or whose signature leaves it open, is (y, score). With one or two arrays:
-        (*data) -> float, itself a difference; "mean" is that of one array a - b. A callable says by NaN that it is
-        not defined on a resample.
+        "auc" and "auprc" with y in {0, 1}, for the next four with y and score of classes (n,), "precision", "recall"
+        and "f1" as unweighted means over classes (see `class_scores`). A callable that takes three arguments by place
+        and not two is statistic(y, a, b) -> float, itself a difference (0 under the null hypothesis); one that takes
+        two, or whose signature leaves it open, is (y, score). With one or two arrays: (*data) -> float, itself a
+        difference; "mean" is that of one array a - b. A callable says by NaN that it is not defined on a resample.
     *data : array_like
         Three arrays y, a, b: what is bootstrapped is statistic(y, a) - statistic(y, b). y, a and b are (n,), or
         (n, classes) for the unweighted mean over classes, where a row whose label is NaN does not count for that class.
@@ -45,6 +47,8 @@ def paired_bootstrap(
         rows (first axis) in each array.
     groups : array_like (n,), optional
         Patient of each case; patients are then drawn, each with all its cases.
+    categories : sequence, optional
+        For "precision", "recall" and "f1": the classes that can occur; without it, those of y.
     method : {"percentile", "BCa"}
         Interval; "BCa" is bias-corrected and accelerated by the jackknife over groups (Efron 1987).
         The p-value is the percentile one in both.
@@ -58,17 +62,17 @@ def paired_bootstrap(
     -------
     BootstrapResult
         Identical predictions: difference 0, p 1, interval [0, 0]. Replicates on which the statistic is not defined
-        (for the names: some class has no positive or no negative) are left out, not counted in `n_resamples`, and
-        told in `warnings`. A difference that is the same on every replicate: a standard error of exactly 0, an
-        interval of no width and a warning. One case (or patient), which leaves nothing to resample: the difference,
-        NaN for the rest unless the predictions are identical, and a warning.
+        (for the names: some class has no positive or, for areas, no negative) are left out, not counted in
+        `n_resamples`, and told in `warnings`. A difference that is the same on every replicate: a standard error of
+        exactly 0, an interval of no width and a warning. One case (or patient), which leaves nothing to resample: the
+        difference, NaN for the rest unless the predictions are identical, and a warning.
 
     Raises
     ------
     ValueError
         Shapes that do not belong together, a callable that takes another number of arguments, a statistic not defined
-        on the data themselves or on fewer than two replicates; for "auc" and "auprc" a NaN score of a labelled row, or
-        a class without a positive or a negative.
+        on the data themselves (one of `categories` without a case, say) or on fewer than two replicates; for "auc" and
+        "auprc" a NaN score of a labelled row, or a class without a positive or a negative.
     """
     if method not in ("percentile", "BCa"):
         raise ValueError(f"method is {method!r}; expected 'percentile' or 'BCa'")
@@ -76,15 +80,17 @@ def paired_bootstrap(
         raise ValueError(f"{len(data)} data arrays; expected y, a, b, or one or two for statistic(*data)")
     arrays = [np.asarray(array) for array in data]
     if len(data) == 3 and not is_difference(statistic):
-        y, *scores = arrays
+        y, *scores = data
         for name, score in zip("ab", scores, strict=True):
             if np.ndim(score) != np.ndim(y):
                 raise ValueError(
                     f"{name} has shape {np.shape(score)} beside y of shape {np.shape(y)}; expected equal shapes "
                     "(two_way_bootstrap takes repeats)"
                 )
-        measures = [measure_of_scores(statistic, y, score, groups) for score in scores]
+        measures = [measure_of_scores(statistic, y, score, groups, categories) for score in scores]
     else:
+        if categories is not None:
+            raise ValueError("categories were given; they are for precision, recall and f1 of y, a and b")
         measures = [measure_of_rows(statistic, arrays, groups)]
 
     result, replicates = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
@@ -102,6 +108,7 @@ def two_way_bootstrap(
     b: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    categories: Sequence[Any] | None = None,
     n_resamples: int = 10000,
     rng: int | np.random.Generator = 0,
     confidence_level: float = 0.95,
@@ -114,12 +121,12 @@ def two_way_bootstrap(
 
     Parameters
     ----------
-    statistic : "auc", "auprc", "accuracy", "mean" or callable (y, score) -> float
+    statistic : "auc", "auprc", "accuracy", "precision", "recall", "f1", "mean" or callable (y, score) -> float
         Averaged over repeats, and without weights over classes; as in `paired_bootstrap`.
     y : array_like (n,) or (n, classes)
     a, b : array_like (repeats, n) or (repeats, n, classes)
         Repeat r of both models belongs together (same training draw).
-    groups, n_resamples, rng, confidence_level
+    groups, categories, n_resamples, rng, confidence_level
         As in `paired_bootstrap`.
 
     Returns
@@ -139,7 +146,7 @@ def two_way_bootstrap(
             )
     if np.shape(a) != np.shape(b):
         raise ValueError(f"a has shape {np.shape(a)} and b {np.shape(b)}; expected the same repeats and rows")
-    measures = [measure_of_scores(statistic, y, score, groups) for score in (a, b)]
+    measures = [measure_of_scores(statistic, y, score, groups, categories) for score in (a, b)]
     result, _ = _bootstrap(measures, n_resamples, seed_from(rng), confidence_level)
     result = _unless_one(result, measures[0], [np.asarray(a), np.asarray(b)])
     announce(result.warnings)
@@ -152,6 +159,7 @@ def bootstrap_replicates(
     score: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    categories: Sequence[Any] | None = None,
     n_resamples: int = 10000,
     rng: int | np.random.Generator = 0,
     per_class: bool = False,
@@ -164,7 +172,7 @@ def bootstrap_replicates(
 
     Parameters
     ----------
-    statistic, y, groups, n_resamples, rng
+    statistic, y, groups, categories, n_resamples, rng
         As in `two_way_bootstrap`; a Generator is advanced, so models that are to share resamples need an integer.
     score : array_like, the shape of y, or (repeats, *shape of y)
     per_class : bool
@@ -180,8 +188,8 @@ def bootstrap_replicates(
     ValueError
         As `paired_bootstrap`.
     """
-    measure = measure_of_scores(statistic, y, score, groups)
-    replicates = _replicates([measure], n_resamples, seed_from(rng))[0]
+    measure = measure_of_scores(statistic, y, score, groups, categories)
+    replicates = replicates_of([measure], n_resamples, seed_from(rng))[0]
     return replicates if per_class else replicates.mean(axis=1)
 
 
@@ -225,7 +233,7 @@ def _bootstrap(
 ) -> tuple[BootstrapResult, Floats]:
     """Result and replicates of the difference of two measures, or of one that is a difference itself."""
     estimates = [_estimate(measure) for measure in measures]
-    replicates = [values.mean(axis=1) for values in _replicates(measures, n_resamples, seed)]
+    replicates = [values.mean(axis=1) for values in replicates_of(measures, n_resamples, seed)]
     if len(measures) == 1:
         estimates.append(0.0)
         replicates.append(np.zeros(n_resamples))
@@ -239,7 +247,7 @@ def _estimate(measure: Measure) -> float:
     return float(measure(once, np.ones((1, measure.n_repeats), np.int64)).mean())
 
 
-def _replicates(measures: list[Measure], n_resamples: int, seed: int) -> list[Floats]:
+def replicates_of(measures: list[Measure], n_resamples: int, seed: int) -> list[Floats]:
     """Replicates (n_resamples, classes) of measures that share rows, groups and number of repeats."""
     if n_resamples < 2:
         raise ValueError(f"n_resamples is {n_resamples}; expected at least 2, and 10000 for a table")

@@ -114,15 +114,15 @@ def label_codes(
     (codes_a, codes_b), found = number_labels(vectors)
     size = len(found)
     if categories is not None:
-        codes_a, codes_b = _placed(dict(zip(LABELS, (codes_a, codes_b), strict=True)), found, list(categories))
+        codes_a, codes_b = place_codes(dict(zip(LABELS, (codes_a, codes_b), strict=True)), found, list(categories))
         size = len(categories)
     if size > MOST_CATEGORIES:
         raise ValueError(f"there are {size} different labels; expected classes, at most {MOST_CATEGORIES}")
     return codes_a, codes_b, size
 
 
-def _placed(codes: dict[str, Codes], found: list[Any], categories: list[Any]) -> list[Codes]:
-    """Renumber codes of labels found by their place among the categories."""
+def place_codes(codes: dict[str, Codes], found: list[Any], categories: list[Any]) -> list[Codes]:
+    """Renumber codes of labels found by their place among the categories; raise where one is none of them."""
     place = {label: position for position, label in enumerate(categories)}
     if len(place) != len(categories):
         raise ValueError(f"categories are {categories!r}; expected each label once")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stats.called_classes import OF_EACH_CLASS, ClassMeasure, number_classes
 from stats.inputs import group_index, number_array, refuse_nan, refuse_other_labels, require_both_classes
+from stats.probabilities import OF_ALL_CLASSES, OF_ONE_CLASS, ProbabilityMeasure
+from stats.resampling import WHOLE_IN_FLOAT32
 from stats.weighted_ranks import WeightedAuc, WeightedAuprc, Weights
-
-# float32 holds every whole number up to here; doubled weights of all images of a resample are counted in it.
-WHOLE_IN_FLOAT32 = 2**24
 
 Statistic = str | Callable[..., float]
 RANK_MEASURES: dict[str, type[WeightedAuc] | type[WeightedAuprc]] = {"auc": WeightedAuc, "auprc": WeightedAuprc}
 OF_ROWS = ("accuracy", "mean")
+OF_PROBABILITIES = (*OF_ONE_CLASS, *OF_ALL_CLASSES)
+NAMES = (*RANK_MEASURES, *OF_PROBABILITIES, *OF_ROWS, *OF_EACH_CLASS)
 OF_SCORES = "statistic(y, score) for either model; in paired_bootstrap also statistic(y, a, b), itself a difference"
 
 
@@ -131,27 +133,39 @@ class RowMeasure:
         )
 
 
-def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, groups: ArrayLike | None) -> Measure:
+def measure_of_scores(
+    statistic: Statistic,
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None,
+    categories: Sequence[Any] | None = None,
+) -> Measure:
     """Prepare statistic(y, score), averaged over classes and repeats, for resampling.
 
     Parameters
     ----------
-    statistic : "auc", "auprc", "accuracy", "mean" or callable (y, score) -> float
-        For "accuracy" y holds true classes (n,) and score called ones, of any type that can be compared; "mean" is
-        that of score, whatever y (n,) holds.
+    statistic : one of `NAMES` or callable (y, score) -> float
+        "brier", "ece", "sensitivity", "multiclass_brier" and "called_ece" are defined in `stats.probabilities`. For
+        "accuracy", "precision", "recall" and "f1" y holds true classes (n,) and score called ones, of any type that can
+        be compared; "mean" is that of score, whatever y (n,) holds.
     y : array_like (n,) or (n, classes)
     score : array_like, the shape of y, or (repeats, *shape of y)
     groups : array_like (n,) or None
+    categories : sequence or None
+        For "precision", "recall" and "f1", the classes that can occur; without it, those of y.
 
     Raises
     ------
     ValueError
         Shapes that do not belong together; for "auc" and "auprc" a label other than 0, 1 and NaN, a NaN score of a
-        labelled row, a class without a positive or a negative.
+        labelled row, a class without a positive or a negative; a class outside `categories`.
     """
-    if isinstance(statistic, str) and statistic not in (*RANK_MEASURES, *OF_ROWS):
-        names = ", ".join((*RANK_MEASURES, *OF_ROWS))
-        raise ValueError(f"statistic is {statistic!r}; expected {names} or a callable")
+    if isinstance(statistic, str) and statistic not in NAMES:
+        raise ValueError(f"statistic is {statistic!r}; expected {', '.join(NAMES)} or a callable")
+    if categories is not None and not (isinstance(statistic, str) and statistic in OF_EACH_CLASS):
+        raise ValueError(f"categories were given; they are for {', '.join(OF_EACH_CLASS)}")
+    if isinstance(statistic, str) and statistic in OF_PROBABILITIES:
+        return ProbabilityMeasure(statistic, y, score, groups)
     named = statistic in RANK_MEASURES
     labels: NDArray[Any] = number_array(y, "y") if named else np.asarray(y)
     scores: NDArray[Any] = number_array(score, "score") if named else np.asarray(score)
@@ -165,9 +179,12 @@ def measure_of_scores(statistic: Statistic, y: ArrayLike, score: ArrayLike, grou
             f"expected {labels.shape} or (repeats, {', '.join(map(str, labels.shape))})"
         )
     group, n_groups = group_index(groups, labels.shape[0])
-    if isinstance(statistic, str) and statistic in OF_ROWS:
+    if isinstance(statistic, str) and not named:
         if labels.ndim != 1:
             raise ValueError(f"y has shape {labels.shape}; expected (n,) for {statistic!r}")
+        if statistic in OF_EACH_CLASS:
+            true, called, classes = number_classes(y, score, categories)
+            return ClassMeasure((statistic,), true, called, len(classes), group, n_groups)
         values = number_array(scores if statistic == "mean" else scores == labels, "score")
         refuse_nan(values, "score (repeat, row)")
         return MeanMeasure(values, group, n_groups)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 # Elements of one batch of weights: 4 MiB in float32, which stays in a processor's last cache beside what it is
 # multiplied with (half as many replicates at once are no faster, twice as many take a quarter longer).
 BATCH_ELEMENTS = 2**20
+# float32 holds every whole number up to here; images of a resample are counted in it where they are fewer.
+WHOLE_IN_FLOAT32 = 2**24
 
 
 def seed_from(rng: int | np.random.Generator) -> int:

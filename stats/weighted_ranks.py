@@ -42,13 +42,15 @@ class WeightedAuc:
         step = np.cumsum(np.diff(placement, prepend=placement[0]) > 0, dtype=np.intp)
         n_steps = int(step[-1]) + 1
 
-        self._positives = _counts(step[np.searchsorted(levels, score[positive])], group[positive], n_steps, n_groups)
+        self._positives = count_groups(
+            step[np.searchsorted(levels, score[positive])], group[positive], n_steps, n_groups
+        )
         # Half of a negative's doubled weight lies below the first step at or above it, half below the first one above.
         step = np.append(step, n_steps)
         at_or_above = step[np.searchsorted(levels, of_negatives, "left")]
         above = step[np.searchsorted(levels, of_negatives, "right")]
         both, groups = np.concatenate([at_or_above, above]), np.tile(group[~positive], 2)
-        self._negatives_twice = _counts(both[both < n_steps], groups[both < n_steps], n_steps, n_groups)
+        self._negatives_twice = count_groups(both[both < n_steps], groups[both < n_steps], n_steps, n_groups)
 
     def __call__(self, weights: Weights, n_positive: NDArray[np.float64], n_negative: NDArray[np.float64]) -> Weights:
         """Return the AUC of every column of weights (groups, replicates), given the weighted class sizes."""
@@ -69,10 +71,10 @@ class WeightedAuprc:
         levels = np.unique(score[positive])
         n_steps = levels.size
         step = n_steps - 1 - np.searchsorted(levels, score[positive], "left")
-        self._positives = _counts(step, group[positive], n_steps, n_groups)
+        self._positives = count_groups(step, group[positive], n_steps, n_groups)
         # A negative counts against every level up to its own score.
         step = n_steps - np.searchsorted(levels, score[~positive], "right")
-        self._negatives = _counts(step[step < n_steps], group[~positive][step < n_steps], n_steps, n_groups)
+        self._negatives = count_groups(step[step < n_steps], group[~positive][step < n_steps], n_steps, n_groups)
 
     def __call__(self, weights: Weights, n_positive: NDArray[np.float64], n_negative: NDArray[np.float64]) -> Weights:
         """Return the average precision of every column of weights, given the weighted class sizes."""
@@ -84,7 +86,7 @@ class WeightedAuprc:
         return np.einsum("kb,kb->b", gained, precision, dtype=np.float64) / n_positive
 
 
-def _counts(step: NDArray[np.integer[Any]], group: NDArray[np.intp], n_steps: int, n_groups: int) -> csr_matrix:
+def count_groups(step: NDArray[np.integer[Any]], group: NDArray[np.intp], n_steps: int, n_groups: int) -> csr_matrix:
     """Matrix (steps, groups) of how many rows of a group belong to a step."""
     return csr_matrix((np.ones(step.size, np.float32), (step, group)), shape=(n_steps, n_groups))
 

@@ -15,8 +15,7 @@ from stats.bootstrap import result_of_one, summary_of_replicates
 from stats.coco.inputs import GroundTruth, Source, patients_of_images, read_detections, read_ground_truth
 from stats.coco.matching import match_detections
 from stats.coco.weighted_precision import WeightedPrecision
-from stats.measures import WHOLE_IN_FLOAT32
-from stats.resampling import batch_size, group_weights, seed_from
+from stats.resampling import WHOLE_IN_FLOAT32, batch_size, group_weights, seed_from
 from stats.results import BootstrapResult, Result, announce, checked_level
 from stats.weighted_ranks import Weights
 

@@ -528,8 +528,8 @@ def test_rounding_has_no_sign():
         (lambda y, a: paired_bootstrap("auc", y, a), "needs the three arrays y, a, b"),
         (lambda y, a: paired_bootstrap("auc"), "0 data arrays"),
         (
-            lambda y, a: paired_bootstrap("f1", y, a, a),
-            "statistic is 'f1'; expected auc, auprc, accuracy, mean or a callable",
+            lambda y, a: paired_bootstrap("dice", y, a, a),
+            "statistic is 'dice'; expected auc, auprc, .*f1 or a callable",
         ),
         (lambda y, a: paired_bootstrap("auc", y, a, a, method="basic"), "method is 'basic'"),
         (lambda y, a: paired_bootstrap("auc", y, [a, a], a), r"a has shape \(2, 4\).*two_way_bootstrap takes repeats"),
