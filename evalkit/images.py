@@ -17,7 +17,8 @@ CAP_PERCENTILE = 99
 
 _FORMATS = ("PNG", "JPEG")
 _DICOM_ENDINGS = {".dcm", ".dicom"}
-_OTHER_ENDINGS = {".png", ".jpg", ".jpeg"}
+#: Endings by which a file is taken for an image where no table names it.
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", *_DICOM_ENDINGS})
 
 
 class PackedImage(NamedTuple):
@@ -133,7 +134,7 @@ def pack_image(image: NDArray[np.generic], size: int, *, antialias: bool = True)
 
 def _is_dicom(path: Path) -> bool:
     ending = path.suffix.lower()
-    if ending in _DICOM_ENDINGS or ending in _OTHER_ENDINGS:
+    if ending in IMAGE_ENDINGS:
         return ending in _DICOM_ENDINGS
     try:
         with path.open("rb") as file:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Files of a run folder, beside its record.
+PREDICTIONS, VALIDATION = "predictions.parquet", "validation.parquet"
+
+
+def external_predictions(dataset: str) -> str:
+    """The file of a run folder that holds the predictions for another data set."""
+    return f"predictions-{dataset}.parquet"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -19,8 +27,13 @@ class Layout:
     root: Path
 
     def phantom(self, dataset: str, layout: str) -> Path:
-        """The folder a phantom data set is written to, in the layout of ``chexpert`` or ``nih``."""
-        folder = {"chexpert": "CheXpert-v1.0-small", "nih": "ChestX-ray14"}[layout]
+        """The folder a phantom data set is written to, in the layout of a format of the study file."""
+        folder = {
+            "chexpert": "CheXpert-v1.0-small",
+            "nih": "ChestX-ray14",
+            "folder": "classes",
+            "kermany": "chest_xray",
+        }[layout]
         return self.root / "phantoms" / dataset / folder
 
     def manifest(self, dataset: str) -> Path:

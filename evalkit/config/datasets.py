@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from evalkit.config.strict import Strict
+from evalkit.config.patterns import check_pattern
+from evalkit.config.strict import Strict, repeats
 
 UncertainPolicy = Literal["ignore", "zeros", "ones"]
+
+
+def _check_classes(classes: list[str]) -> list[str]:
+    if repeats(classes):
+        raise ValueError(f"holds a class twice: {classes}")
+    return classes
+
+
+def _check_pattern(pattern: str) -> str:
+    check_pattern(pattern)
+    return pattern
+
+
+Classes = Annotated[list[str], Field(min_length=2), AfterValidator(_check_classes)]
+PatientPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_pattern)]
 
 
 class PhantomSource(Strict):
@@ -18,6 +34,12 @@ class PhantomSource(Strict):
     first_patient: PositiveInt = Field(1, description="Patients are numbered from here; each number is one patient.")
     size: int = Field(128, ge=32, le=1024, description="Side of the images, in pixels.")
     seed: int = Field(0, ge=0)
+
+
+class KermanyPhantom(PhantomSource):
+    """Phantoms with the file names of one of the two public copies."""
+
+    names: Literal["kaggle", "mendeley"] = Field("kaggle", description="Whose file names and folders are imitated.")
 
 
 class DatasetEntry(Strict):
@@ -61,6 +83,25 @@ class NihEntry(DatasetEntry):
     format: Literal["nih"]
 
 
+class FolderEntry(DatasetEntry):
+    """Any images that lie in one folder per class, themselves in train, valid and test or not."""
+
+    format: Literal["folder"]
+    classes: Classes | None = Field(None, description="The folders' names, in the tables' order; else by alphabet.")
+    patient_pattern: PatientPattern | None = Field(
+        None,
+        description="Regular expression, searched in a file's name; its group is the patient's number. Without it, "
+        "each image is a patient of its own.",
+    )
+
+
+class KermanyEntry(DatasetEntry):
+    """Paediatric pneumonia of Kermany et al., Kaggle's copy or Mendeley's: the folder that holds train/ and test/."""
+
+    format: Literal["kermany"]
+    phantom: KermanyPhantom | None = Field(None, description="Draw the data set instead of reading one.")
+
+
 class CsvEntry(DatasetEntry):
     """Any images with a table of labels.
 
@@ -70,14 +111,27 @@ class CsvEntry(DatasetEntry):
 
     format: Literal["csv"]
     table: str = Field("labels.csv", description="The table's path below root.")
+    class_column: str | None = Field(
+        None,
+        min_length=1,
+        description="A column with the name of each image's one class; it becomes a label per class.",
+    )
+    classes: Classes | None = Field(
+        None, description="What class_column may hold, in the tables' order; else what it holds, by alphabet."
+    )
     uncertain: UncertainPolicy | dict[str, UncertainPolicy] = "ignore"
     blank: Literal["zeros", "ignore"] = "ignore"
 
     @model_validator(mode="after")
     def _check_source(self) -> CsvEntry:
         if self.phantom is not None:
-            raise ValueError("the phantom writes the layouts 'chexpert' and 'nih', not 'csv'")
+            raise ValueError("phantoms are drawn in the layouts of public data sets and in 'folder', not in 'csv'")
+        if self.classes is not None and self.class_column is None:
+            raise ValueError("classes is given without class_column, the column that holds them")
         return self
 
 
-Dataset = Annotated[CheXpertEntry | NihEntry | CsvEntry, Field(discriminator="format")]
+Dataset = Annotated[
+    CheXpertEntry | NihEntry | FolderEntry | KermanyEntry | CsvEntry,
+    Field(discriminator="format"),
+]

@@ -45,7 +45,7 @@ class Balancing(Strict):
     """How copies for the training set 'balanced' are made, once, after the split; each bound at 0 switches it off."""
 
     rotate: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees, to either side.")
-    zoom: float = Field(0.2, ge=0, lt=1, description="Largest relative change of size, larger or smaller.")
+    zoom: float = Field(0.2, ge=0, le=0.5, description="Largest relative change of size, larger or smaller.")
 
 
 class Probe(Strict):
@@ -91,6 +91,9 @@ class Evaluation(Strict):
     modified: dict[str, PositiveInt] | None = Field(
         None, description="Training images of each class for trainset=modified."
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare classes weigh more in the loss, all classes alike. Multi-class only."
+    )
     balancing: Balancing = Balancing.model_validate({})
     missing_class: Literal["redraw", "keep"] = Field("redraw", description="When a draw has no positive of a class.")
     aggregate: Aggregate | None = Field(
@@ -133,12 +136,14 @@ class Evaluation(Strict):
                 for name in ("validation_per_class", "test_per_class", "modified")
                 if getattr(self, name) is not None
             ]
-            if self.recipe and self.recipe.class_weights != "none":
-                given.append("recipe.class_weights")
+            if self.class_weights != "none":
+                given.append("class_weights")
             return [f"{name} is for task multiclass; this one is multilabel" for name in given]
         mistakes = []
         if self.settings.fraction is not None:
             mistakes.append("settings.fraction is for task multilabel; a multi-class task has settings.trainset")
+        if "balanced" in chosen and "probe" in self.regimes:
+            mistakes.append("trainset 'balanced' has copies of images, of which a probe has no features; leave out one")
         if ("modified" in chosen) != (self.modified is not None):
             mistakes.append("trainset 'modified' and the counts under 'modified' go together")
         if self.modified and self.labels and set(self.modified) != set(self.labels):

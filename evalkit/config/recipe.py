@@ -38,9 +38,6 @@ class Recipe(Strict):
         None, description="Optimiser steps; a mapping gives them for each fraction."
     )
     epochs: PositiveInt | None = Field(None, description="Passes over the training images.")
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare classes weigh more in the loss, all classes alike. Multi-class only."
-    )
     validations: PositiveInt = Field(1, description="How often per run the validation set is scored; the best is kept.")
     augmentation: Augmentation | None = Field(Augmentation.model_validate({}), description="null switches it off.")
 

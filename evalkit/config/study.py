@@ -11,6 +11,7 @@ from evalkit.config.datasets import Dataset
 from evalkit.config.evaluations import Evaluation
 from evalkit.config.strict import Name, Strict, nearest, repeats
 from evalkit.config.tables import Counts, Figure, FractionsFigure, RanksFigure, Table
+from evalkit.settings import read_setting
 
 FigureName = Annotated[str, Field(pattern=r"^figure_[a-z0-9_]+$", max_length=80)]
 
@@ -72,8 +73,10 @@ class StudyFile(Strict):
     def _check_figure(self, place: str, figure: Figure) -> Iterator[str]:
         if isinstance(figure, FractionsFigure):
             yield from _unknown(f"{place}.table", [figure.table], self.tables)
+            yield from self._check_fractions(place, figure.table)
         elif isinstance(figure, RanksFigure):
             yield from _unknown(f"{place}.tables", figure.tables, self.tables)
+            yield from self._check_blocks(place, figure.tables)
         else:
             yield from _unknown(f"{place}.backbones", figure.backbones or [], self.backbones)
             yield from _unknown(f"{place}.evaluation", [figure.evaluation], self.evaluations)
@@ -84,6 +87,28 @@ class StudyFile(Strict):
                 yield from _unknown(f"{place}.test_on", [figure.test_on] if figure.test_on else [], evaluation.test_on)
                 if figure.kind == "confusion" and evaluation.task != "multiclass":
                     yield f"{place} is of kind confusion and {figure.evaluation} is {evaluation.task}, not multiclass"
+
+    def _check_fractions(self, place: str, name: str) -> Iterator[str]:
+        """A figure of fractions needs several of them."""
+        table = self.tables.get(name)
+        if table is None or table.evaluation not in self.evaluations:
+            return
+        valid = self.evaluations[table.evaluation].list_settings()
+        settings = [setting for setting in table.settings or valid if setting in valid]
+        if len({read_setting(setting).fraction for setting in settings}) < 2:
+            yield f"{place}.table names {name!r}, whose settings have one share of the labels; expected two or more"
+
+    def _check_blocks(self, place: str, names: list[str]) -> Iterator[str]:
+        """Tables of one evaluation on one data set are no independent blocks."""
+        tables = {name: self.tables[name] for name in names if name in self.tables}
+        seen: dict[tuple[str, str | None], str] = {}
+        for name, table in tables.items():
+            other = seen.setdefault((table.evaluation, table.test_on), name)
+            if other != name:
+                yield (
+                    f"{place}.tables names {other!r} and {name!r}, which show one evaluation on one data set and are "
+                    "no independent blocks; leave out one"
+                )
 
 
 def _unknown(place: str, names: Iterable[str], valid: Iterable[str]) -> list[str]:

@@ -59,7 +59,7 @@ class Manifest:
             64 hexadecimal digits (SHA-256).
         """
         lines = self.images["image_id"] + "\t" + self.images["patient_id"] + "\t" + self.images["path"]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join(lines.tolist()).encode()).hexdigest()
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

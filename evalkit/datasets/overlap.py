@@ -7,12 +7,16 @@ import os
 from evalkit.config.datasets import CsvEntry, Dataset
 from evalkit.datasets.building import patient_position
 
+#: A phantom patient's id, in the layouts in which its number alone makes it.
+_ID_OF_NUMBER = {"chexpert": "patient{:05d}", "nih": "{}"}
+
 
 def describe_overlap(one: Dataset, other: Dataset) -> str:
     """Say which patients two data sets share, as far as their entries tell.
 
     Phantoms share the patients whose numbers both draw, if their seeds or their layouts (and so the patients' ids) are
-    the same. Two entries that read one folder share patients if their ranges of `patients` overlap.
+    the same. In the layouts 'folder' and 'kermany' the id is more than the number, so whom a range of `patients` leaves
+    out is not known before: all numbers count. Two entries that read one folder share patients if their ranges overlap.
 
     Returns
     -------
@@ -37,13 +41,10 @@ def _numbers(entry: Dataset) -> set[int]:
     assert entry.phantom is not None
     numbers = range(entry.phantom.first_patient, entry.phantom.first_patient + entry.phantom.patients)
     first, second = entry.patients
-    if (first, second) == (0, 1):
+    id_of = _ID_OF_NUMBER.get(entry.format)
+    if (first, second) == (0, 1) or id_of is None:
         return set(numbers)
-    return {number for number in numbers if first <= patient_position(_phantom_id(entry, number)) < second}
-
-
-def _phantom_id(entry: Dataset, number: int) -> str:
-    return f"patient{number:05d}" if entry.format == "chexpert" else str(number)
+    return {number for number in numbers if first <= patient_position(id_of.format(number)) < second}
 
 
 def _source(entry: Dataset) -> tuple[str, ...] | None:

@@ -8,13 +8,21 @@ from typing import Any
 
 from evalkit.config.datasets import Dataset
 from evalkit.datasets.chexpert import read_chexpert
+from evalkit.datasets.folder import read_folder
+from evalkit.datasets.kermany import read_kermany
 from evalkit.datasets.manifest import Manifest
 from evalkit.datasets.nih import read_nih
 from evalkit.datasets.table import read_table
 from evalkit.errors import InputError
 
 #: A data set's format, as the study file names it, and its reader.
-READERS: dict[str, Callable[[Any, Path], Manifest]] = {"chexpert": read_chexpert, "nih": read_nih, "csv": read_table}
+READERS: dict[str, Callable[[Any, Path], Manifest]] = {
+    "chexpert": read_chexpert,
+    "nih": read_nih,
+    "folder": read_folder,
+    "kermany": read_kermany,
+    "csv": read_table,
+}
 
 
 def read_dataset(entry: Dataset, root: Path) -> Manifest:

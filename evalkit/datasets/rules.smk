@@ -52,7 +52,9 @@ rule pack:
 
 rule split:
     input:
-        lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
+        lambda wildcards: facts.dataset_files(
+            study, study.evaluation(wildcards.evaluation).dataset
+        ),
     output:
         splits=layout.splits("{evaluation}"),
         report=layout.splits("{evaluation}").with_suffix(".json"),
@@ -63,3 +65,24 @@ rule split:
         code=code_hash("evalkit.splits"),
     shell:
         "{PYTHON} -m evalkit.splits --study {study.source:q} --evaluation {wildcards.evaluation} > {log:q} 2>&1"
+
+
+# The copies that bring every class of an evaluation's training images to the size of the largest.
+rule balance:
+    input:
+        data=lambda wildcards: facts.dataset_files(
+            study, study.evaluation(wildcards.evaluation).dataset
+        ),
+        splits=layout.splits("{evaluation}"),
+        report=layout.splits("{evaluation}").with_suffix(".json"),
+    output:
+        [layout.balanced("{evaluation}") / name for name in facts.BALANCED_FILES],
+    log:
+        layout.root / "logs/balancing/{evaluation}.log",
+    threads: facts.REAL_CORES
+    params:
+        bounds=lambda wildcards: facts.balancing_hash(study, wildcards.evaluation),
+        code=code_hash("evalkit.balancing.making"),
+    shell:
+        "{PYTHON} -m evalkit.balancing --study {study.source:q} --evaluation {wildcards.evaluation} --workers {threads}"
+        " > {log:q} 2>&1"

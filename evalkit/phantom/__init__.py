@@ -6,6 +6,8 @@ nothing about patients.
 
 from evalkit.phantom.chexpert import write_chexpert
 from evalkit.phantom.disease import LABELS, PREVALENCE
+from evalkit.phantom.folder import write_classes
+from evalkit.phantom.kermany import write_kermany
 from evalkit.phantom.nih import write_nih
 from evalkit.phantom.patients import Patient, Study, draw_patient, draw_study
 from evalkit.phantom.radiograph import Finding, Radiograph, render
@@ -23,5 +25,7 @@ __all__ = [
     "generator_version",
     "render",
     "write_chexpert",
+    "write_classes",
+    "write_kermany",
     "write_nih",
 ]

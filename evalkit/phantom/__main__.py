@@ -9,6 +9,8 @@ from pathlib import Path
 
 from evalkit.errors import InputError
 from evalkit.phantom.chexpert import write_chexpert
+from evalkit.phantom.folder import write_classes
+from evalkit.phantom.kermany import write_kermany
 from evalkit.phantom.nih import write_nih
 
 
@@ -34,16 +36,24 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="draw a contact sheet of all findings")
     parser.add_argument("--boxes", action="store_true", help="outline the findings on the sheet")
     commands = parser.add_subparsers(dest="command")
-    write = commands.add_parser("write", help="write a folder in a public data set's own layout")
-    write.add_argument("--layout", choices=("chexpert", "nih"), required=True)
-    write.add_argument("--root", type=Path, required=True, help="the folder that will hold the tables")
+    write = commands.add_parser(
+        "write", help="write a folder in a public data set's own layout, or in one folder per class"
+    )
+    write.add_argument("--layout", choices=("chexpert", "nih", "folder", "kermany"), required=True)
+    write.add_argument(
+        "--root",
+        type=Path,
+        required=True,
+        help="the folder that will hold the tables, or train/ and test/, or those of the classes",
+    )
     write.add_argument("--patients", type=int, required=True, help="how many patients, with one to three studies each")
     write.add_argument("--first-patient", type=int, default=1, help="number of the first patient (%(default)s)")
     write.add_argument("--size", type=int, default=128, help="pixels per side (%(default)s)")
     write.add_argument("--seed", type=int, default=0, help="world to which the patients belong (%(default)s)")
     write.add_argument(
-        "--held-out-share", type=float, default=0.25, help="share of patients for valid or test (%(default)s)"
+        "--held-out-share", type=float, help="chexpert and nih: share of patients for valid or test (0.25)"
     )
+    write.add_argument("--names", choices=("kaggle", "mendeley"), help="kermany: whose file names and folders (kaggle)")
     write.add_argument("--layers", action="store_true", help="also write bone and bone-free images")
     write.add_argument("--masks", action="store_true", help="also write a mask for each finding")
     write.add_argument("--workers", type=int, help="processes (one per processor)")
@@ -55,10 +65,21 @@ def _write(options: argparse.Namespace) -> None:
         name: getattr(options, name)
         for name in ("patients", "first_patient", "size", "seed", "layers", "masks", "workers")
     }
+    share, names = options.held_out_share, options.names
+    if share is not None and options.layout not in ("chexpert", "nih"):
+        raise InputError(
+            f"--held-out-share is given for the layout {options.layout}", "chexpert or nih", "leave it out"
+        )
+    if names is not None and options.layout != "kermany":
+        raise InputError(f"--names is given for the layout {options.layout}", "kermany", "leave it out")
     if options.layout == "chexpert":
-        write_chexpert(options.root, valid_share=options.held_out_share, **given)
+        write_chexpert(options.root, valid_share=0.25 if share is None else share, **given)
+    elif options.layout == "nih":
+        write_nih(options.root, test_share=0.25 if share is None else share, **given)
+    elif options.layout == "folder":
+        write_classes(options.root, **given)
     else:
-        write_nih(options.root, test_share=options.held_out_share, **given)
+        write_kermany(options.root, names=names or "kaggle", **given)
 
 
 def _draw(options: argparse.Namespace) -> None:

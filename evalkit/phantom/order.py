@@ -16,18 +16,21 @@ class Order:
 
     Attributes
     ----------
-    layout : {"chexpert", "nih"}
+    layout : {"chexpert", "nih", "folder", "kermany"}
     patients, first_patient : int
         How many patients, and the number of the first.
     size : int
         Pixels per side.
     seed : int
     held_out_share : float
-        Share of the patients, the last ones, that are kept out of training.
+        Share of the patients, the last ones, that are kept out of training; 0 where the layout decides it otherwise.
     layers, masks : bool
         Whether bone and bone-free images, and masks, are written too.
     prevalence : dict of str to float
-        Share of studies with each finding.
+        Share of studies with each finding. In layouts of one class per patient it makes up the company only: who lies
+        in bed, with which devices.
+    names : str
+        How files are named, in a layout that has more than one way.
     """
 
     layout: str
@@ -39,6 +42,7 @@ class Order:
     layers: bool
     masks: bool
     prevalence: dict[str, float]
+    names: str = ""
 
     def __post_init__(self) -> None:
         for name, value, low in (

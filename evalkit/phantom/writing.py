@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from evalkit.atomic import write_json, write_parquet
 from evalkit.errors import InputError
+from evalkit.phantom.dominant import SIX_CLASSES
 from evalkit.phantom.order import Order
 from evalkit.phantom.patients import Patient, Study, draw_patient
 from evalkit.phantom.projection import View
@@ -41,7 +42,8 @@ SIDE = "phantom"
 BEGUN = f"{SIDE}/order.json"
 #: Everything that a layout may put beside them; removed before a folder is written anew.
 _TABLES = ("train.csv", "valid.csv", "Data_Entry_2017.csv", "BBox_List_2017.csv", "train_val_list.txt", "test_list.txt")
-_FOLDERS = ("train", "valid", "images", *(f"{SIDE}/{name}" for name in ("soft", "bone", "masks")))
+_FOLDERS = ("train", "valid", "val", "test", "images", *(each.name for each in SIX_CLASSES))
+_SIDE_FOLDERS = tuple(f"{SIDE}/{name}" for name in ("soft", "bone", "masks"))
 
 #: Stored value of the bone layer per unit of attenuation.
 BONE_SCALE = 10_000
@@ -51,11 +53,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shot:
-    """One image to be written: its path under the root, the study and the view."""
+    """One image to be written: its path under the root, the study, the view, and whether grey is stored as colour."""
 
     path: str
     study: Study
     view: View
+    colour: bool = False
 
 
 #: Says which images of a patient to take, each with its row of the layout's table.
@@ -83,8 +86,8 @@ def write_folder(
     order: Order,
     *,
     plan: Plan,
-    finish: Callable[[Path, Order, Written], None],
     workers: int | None,
+    finish: Callable[[Path, Order, Written], None] | None = None,
 ) -> None:
     """Write a folder of phantoms.
 
@@ -94,10 +97,10 @@ def write_folder(
     order : Order
     plan : callable
         A module-level function (it is sent to other processes).
-    finish : callable
-        Writes the layout's tables once all images are there.
     workers : int or None
         Processes; None for one per processor.
+    finish : callable, optional
+        Writes the layout's tables, if it has any, once all images are there.
 
     Raises
     ------
@@ -110,9 +113,10 @@ def write_folder(
     _refuse_foreign(root)
     try:
         write_json(root / BEGUN, note)
-        _clear(root, (FINISHED, *_TABLES, *_FOLDERS))
+        _clear(root, (FINISHED, *_TABLES, *_FOLDERS, *_SIDE_FOLDERS))
         written = _render_all(root, order, plan, workers or os.cpu_count() or 1)
-        finish(root, order, written)
+        if finish:
+            finish(root, order, written)
         write_parquet(root / SIDE / "boxes.parquet", written.boxes)
         counts = {"images": len(written.rows), "patients": order.patients, "boxes": len(written.boxes)}
         write_json(root / FINISHED, {**note, "counts": counts, "bone_scale": BONE_SCALE})
@@ -209,7 +213,8 @@ def _write_patient(root: Path, order: Order, plan: Plan, number: int) -> tuple[l
     patient = draw_patient(number, seed=order.seed)
     for shot, row in plan(order, patient):
         radiograph = render(patient, shot.study, view=shot.view, size=order.size)
-        _save(root / shot.path, radiograph.image)
+        image = np.repeat(radiograph.image[..., None], 3, axis=2) if shot.colour else radiograph.image
+        _save(root / shot.path, image)
         _save_sides(root / SIDE, order, shot, radiograph)
         rows.append(row)
         boxes += [_box(shot.path, found.label, found.strength, found.box) for found in radiograph.findings]
@@ -242,7 +247,7 @@ def _use_one_thread() -> None:
 
 def _save(path: Path, pixels: np.ndarray) -> None:
     encoded = io.BytesIO()
-    if path.suffix == ".jpg":
+    if path.suffix in (".jpg", ".jpeg"):
         Image.fromarray(pixels).save(encoded, "JPEG", quality=92)
     else:
         Image.fromarray(pixels).save(encoded, "PNG")

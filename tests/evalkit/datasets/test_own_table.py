@@ -9,7 +9,7 @@ from evalkit.config.datasets import CsvEntry
 from evalkit.config.evaluations import Evaluation
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
-from evalkit.splits.making import choose_labels
+from evalkit.splits.labels import choose_labels
 
 TABLE = """path,patient_id,Edema,Effusion
 a/1.png,p1,1,0
