@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from evalkit.packing.journal import Journal, Rows
 from evalkit.packing.packed import Packed, load_packed
 from evalkit.packing.pixel_file import PixelFile
 from evalkit.packing.workers import Packer, pack_chunks
+from evalkit.processes import count_cores
 from evalkit.progress import progress
 
 #: Rows of a chunk, the unit of work that a kill can lose.
@@ -92,7 +92,7 @@ def pack(
         journal.start()
 
     before = len(present) - len(rows.pending())
-    workers = workers or _cores()
+    workers = workers or count_cores()
     chunks = [(start, present["path"][start:stop].tolist()) for start, stop in _spans(rows.pending())]
     title = f"packing {folder.parent.name} at {size} px"
     with progress(title, len(present), done=before) as advance, journal.append() as record:
@@ -164,7 +164,3 @@ def _refuse(problems: list[dict[str, str]], total: int, folder: Path) -> InputEr
         f"replace the files and run again (the others stay packed), or set 'unreadable: exclude' to leave them out; "
         f"all of them are listed in {folder / 'unreadable.json'}",
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

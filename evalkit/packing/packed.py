@@ -54,15 +54,22 @@ class Packed:
         return self.index["row"].to_numpy()[positions]
 
 
-def load_packed(folder: Path) -> Packed:
+def load_packed(folder: Path, *, command: str = "python -m evalkit.packing --study STUDY --dataset DATASET") -> Packed:
     """Open a packed data set.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it is.
+    command : str
+        What makes it, for the message.
 
     Raises
     ------
     InputError
         The folder is missing, its packing was not finished, or one of its files is missing or damaged.
     """
-    again = "run, or run again: python -m evalkit.packing --study STUDY --dataset DATASET"
+    again = f"run, or run again: {command}"
     if not (folder / "packing.json").exists():
         raise InputError(
             f"{folder} holds no finished packed data set",

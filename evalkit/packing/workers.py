@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +14,7 @@ from numpy.typing import NDArray
 from evalkit.errors import InputError
 from evalkit.images import locate_image, pack_image, read_gray
 from evalkit.packing.pixel_file import PixelFile
+from evalkit.processes import spread
 
 #: Below this many images, starting processes takes longer than they save.
 _WORTH_PROCESSES = 200
@@ -89,37 +86,5 @@ def hash_pixels(block: NDArray[np.uint8]) -> list[str]:
 
 def pack_chunks(packer: Packer, chunks: list[Chunk], *, workers: int) -> Iterator[ChunkResult]:
     """Pack chunks, in processes where that is worth while, and give each result as soon as it is there."""
-    if workers == 1 or sum(len(paths) for _, paths in chunks) < _WORTH_PROCESSES:
-        yield from map(packer.pack, chunks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(packer,)) as pool:
-        waiting: set[Future[ChunkResult]] = set()
-        for chunk in chunks:
-            if len(waiting) >= 2 * workers:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-            waiting.add(pool.submit(_pack_in_worker, chunk))
-        yield from (future.result() for future in waiting)
-
-
-_packer: Packer | None = None
-
-
-def _start_worker(packer: Packer) -> None:
-    global _packer
-    _packer = packer
-    # A worker whose parent is killed would wait for work for ever.
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _pack_in_worker(chunk: Chunk) -> ChunkResult:
-    assert _packer is not None
-    return _packer.pack(chunk)
+    few = sum(len(paths) for _, paths in chunks) < _WORTH_PROCESSES
+    return spread(packer.pack, chunks, workers=1 if few else workers)

@@ -37,7 +37,10 @@ def main() -> None:
         f"{role} {count['patients']:,} patients ({count['images']:,} images)"
         for role, count in splits.report["roles"].items()
     )
-    print(f"{path}: {counts}; {sum(map(sum, splits.report['redraws'].values()))} redraws")
+    trainsets = "".join(f"; {name} {count['images']:,} images" for name, count in splits.report["trainsets"].items())
+    aside = sum(count["images"] for count in splits.report["set_aside"].values())
+    redraws = sum(map(sum, splits.report["redraws"].values()))
+    print(f"{path}: {counts}{trainsets}; {aside:,} images set aside; {redraws} redraws")
 
 
 if __name__ == "__main__":

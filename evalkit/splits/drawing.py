@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evalkit.errors import InputError
 from evalkit.seeds import seed_from
 from evalkit.splits.stored import count_drawn
+from evalkit.splits.tally import Tally
 
 #: How often a repeat is drawn again before the classes are taken to be too rare.
 ATTEMPTS = 1000
@@ -33,27 +34,6 @@ def shuffle(count: int, **names: str | int) -> NDArray[np.intp]:
         A permutation. It comes from the raw output of a bit generator, which NumPy keeps the same in every version.
     """
     return np.argsort(np.random.PCG64(seed_from(**names)).random_raw(count), kind="stable")
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What each patient of a role has, one row per patient in the order of their ids.
-
-    Attributes
-    ----------
-    images : ndarray of int, shape (patients,)
-        Images.
-    positives, negatives : ndarray of int, shape (patients, classes)
-        Images with the label 1 and 0.
-    """
-
-    images: NDArray[np.int64]
-    positives: NDArray[np.int64]
-    negatives: NDArray[np.int64]
-
-    def lacking(self, patients: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
-        """Which classes have no positive or no negative image among some patients, shape (classes,)."""
-        return (self.positives[patients].sum(axis=0) == 0) | (self.negatives[patients].sum(axis=0) == 0)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from evalkit.errors import InputError
 _SHOWN = 3
 
 
-def check_roles(images: pd.DataFrame) -> dict[str, int]:
+def check_roles(images: pd.DataFrame, *, divided_images: bool = False) -> dict[str, int]:
     """Refuse images that share patients or pixels across roles.
 
     Parameters
@@ -17,19 +17,24 @@ def check_roles(images: pd.DataFrame) -> dict[str, int]:
     images : DataFrame
         image_id, patient_id, role, sha256, low and cap. Images without contrast (low equal to cap) are all black after
         packing; their pixels say nothing and are not compared.
+    divided_images : bool
+        Training and validation were divided image by image: what they share is counted, and only what either of them
+        shares with test is refused.
 
     Returns
     -------
     dict
         What was looked at: images compared, images without contrast, and images whose pixels occur more than once
-        within a role, which is no leakage.
+        within a role, which is no leakage. And what training and validation share, patients and different images,
+        which is nothing unless images were divided.
 
     Raises
     ------
     InputError
         Patients or pixels are in more than one role; examples are named.
     """
-    patients = images[["patient_id", "role"]].drop_duplicates()
+    sides = images.assign(side=images["role"].replace("validation", "train") if divided_images else images["role"])
+    patients = sides[["patient_id", "side"]].drop_duplicates()
     shared = patients["patient_id"][patients["patient_id"].duplicated()]
     if len(shared):
         raise InputError(
@@ -38,13 +43,13 @@ def check_roles(images: pd.DataFrame) -> dict[str, int]:
             "each patient in one of train, validation and test",
             "mend the data set's splits",
         )
-    seen = _with_contrast(images)
-    once = seen[["sha256", "role"]].drop_duplicates()
+    seen = _with_contrast(sides)
+    once = seen[["sha256", "side"]].drop_duplicates()
     across = once["sha256"][once["sha256"].duplicated()].unique()
     if len(across):
         examples = []
         for digest in across[:_SHOWN]:
-            same = seen[seen["sha256"] == digest].drop_duplicates("role")
+            same = seen[seen["sha256"] == digest].drop_duplicates("side")
             examples.append(" = ".join(f"{row.image_id} ({row.role})" for row in same.itertuples()))
         raise InputError(
             f"{len(across):,} images have the same pixels as images in another role: {'; '.join(examples)}",
@@ -55,7 +60,9 @@ def check_roles(images: pd.DataFrame) -> dict[str, int]:
     return {
         "compared": len(seen),
         "without_contrast": len(images) - len(seen),
-        "repeated_within_a_role": int(seen["sha256"].duplicated(keep=False).sum()),
+        "repeated_within_a_role": int(seen.duplicated(["sha256", "role"], keep=False).sum()),
+        "patients_in_training_and_validation": _count_shared(images, "patient_id"),
+        "images_in_training_and_validation": _count_shared(seen, "sha256"),
     }
 
 
@@ -92,6 +99,11 @@ def check_disjoint(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[st
             "different images",
             "take them out of the table of one of the data sets",
         )
+
+
+def _count_shared(images: pd.DataFrame, column: str) -> int:
+    training, validation = (set(images[column][images["role"] == role]) for role in ("train", "validation"))
+    return len(training & validation)
 
 
 def _with_contrast(images: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,10 @@ from evalkit.errors import InputError
 
 Role = Literal["train", "validation", "test"]
 ROLES: tuple[Role, ...] = ("train", "validation", "test")
+#: The role of images that are in none, since others of their patients or of their split were picked.
+SET_ASIDE = ""
+#: Training sets that are all training images; for 'balanced', `evalkit.balancing` adds copies.
+_WHOLE = ("full", "balanced")
 
 
 def count_drawn(fraction: float, patients: int) -> int:
@@ -31,11 +35,14 @@ class Splits:
     Attributes
     ----------
     images : DataFrame
-        image_id, patient_id, study_id, role ('train', 'validation' or 'test'), and for each repeat ``order-<repeat>``:
-        the patient's rank in it from 0, or -1 where the role is not drawn from.
+        image_id, patient_id, study_id, role ('train', 'validation', 'test', or `SET_ASIDE`), and for each repeat
+        ``order-<repeat>``: the patient's rank in it from 0, or -1 where the role is not drawn from. For a multi-class
+        task also class, and ``trainset-undersampled`` and ``trainset-modified`` where the evaluation has them:
+        whether a training image is among theirs.
     report : dict
-        labels (the evaluation's classes, in order), counts per role and draw, redraws, draws kept although they lack
-        a class, classes absent from a role, the leakage check, and sentences for a footnote.
+        labels (the evaluation's classes, in order), counts per role, training set and draw, what was set aside,
+        redraws, draws kept although they lack a class, classes absent from a role, the leakage check, and sentences
+        for a footnote.
     """
 
     images: pd.DataFrame
@@ -46,8 +53,10 @@ class Splits:
         """The evaluation's classes, in order."""
         return list(self.report["labels"])
 
-    def image_ids(self, role: Role, fraction: float = 1.0, repeat: int = 0) -> NDArray[np.object_]:
-        """The images of a role, or those of them that a draw takes.
+    def image_ids(
+        self, role: Role, fraction: float = 1.0, repeat: int = 0, trainset: str = "full"
+    ) -> NDArray[np.object_]:
+        """The images of a role, or those of them that a draw or a training set takes.
 
         Parameters
         ----------
@@ -57,6 +66,9 @@ class Splits:
             The share of the role's patients, in (0, 1].
         repeat : int
             Which draw, from 0.
+        trainset : {'full', 'undersampled', 'modified', 'balanced'}
+            Which training images; other roles are the same for all. Those of 'balanced' are those of 'full', without
+            the copies, which `evalkit.balancing` makes.
 
         Returns
         -------
@@ -66,12 +78,23 @@ class Splits:
         Raises
         ------
         InputError
-            There is no such repeat.
+            There is no such repeat, or no such training set.
         """
         taken = (self.images["role"] == role).to_numpy()
         if fraction < 1 and role in self.report["drawn_roles"]:
             taken = taken & (self._ranks(repeat) < count_drawn(fraction, self.report["roles"][role]["patients"]))
+        if role == "train" and trainset not in _WHOLE:
+            taken = taken & self._members(trainset)
         return self.images["image_id"].to_numpy(dtype=object)[taken]
+
+    def _members(self, trainset: str) -> NDArray[np.bool_]:
+        if f"trainset-{trainset}" not in self.images:
+            raise InputError(
+                f"the splits have no training set {trainset!r}",
+                f"one of {', '.join([*_WHOLE, *(name for name in self.report['trainsets'] if name not in _WHOLE)])}",
+                "add it to the evaluation's settings.trainset and make the splits again",
+            )
+        return self.images[f"trainset-{trainset}"].to_numpy()
 
     def _ranks(self, repeat: int) -> NDArray[np.int32]:
         if f"order-{repeat}" not in self.images:

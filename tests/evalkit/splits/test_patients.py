@@ -200,7 +200,10 @@ def test_kept_draws_are_marked():
     splits = split(make_manifest(60, positive={"Rare": 0.05}), fractions=[0.02, 0.9], missing_class="keep")
     lacking = splits.report["draws_lacking_a_class"]
     assert {draw["fraction"] for draw in lacking} == {0.02}
-    assert all(draw["lacking"] == ["Rare"] and draw["positives"]["Rare"] == 0 for draw in lacking)
+    assert all(
+        draw["lacking"] == ["Rare"] and draw["classes"]["Rare"]["positive"] == {"images": 0, "patients": 0}
+        for draw in lacking
+    )
     assert splits.report["redraws"]["train"] == [0, 0, 0]
 
 
@@ -212,7 +215,12 @@ def test_counts_of_draws_are_those_of_their_images():
         names = splits.image_ids(draw["role"], draw["fraction"], draw["repeat"])
         assert draw["images"] == len(names)
         assert draw["patients"] == labels.loc[names, "patient_id"].nunique()
-        assert draw["positives"] == {label: int(labels.loc[names, label].sum()) for label in ("A", "B")}
+        for label in ("A", "B"):
+            drawn = labels.loc[names]
+            for value, here in (("positive", drawn[label] == 1), ("negative", drawn[label] == 0)):
+                counted = {"images": int(here.sum()), "patients": drawn.loc[here, "patient_id"].nunique()}
+                assert draw["classes"][label][value] == counted
+            assert draw["classes"][label]["missing"] == {"images": 0, "patients": 0}
 
 
 def test_classes_too_rare_for_a_fraction_end_in_a_message():
@@ -391,7 +399,7 @@ def test_the_command_refuses_a_patient_in_training_and_validation(tmp_path):
 
 @pytest.fixture
 def real_study(tmp_path) -> Path:
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
     root = Path(os.environ.get("CXR_EVALKIT_DATA", default)) / "nih_chestxray14_subset"
     if not root.is_dir():
         pytest.skip(f"no real radiographs: {root} does not exist (set CXR_EVALKIT_DATA)")
@@ -431,7 +439,13 @@ def test_real_radiographs_split_by_patient(real_study, tmp_path):
     assert counts == {"train": 491, "validation": 55, "test": 136}
     assert len(patients_of(splits, "train", 0.1, 4)) == 49
     # Two images of one patient have the same pixels; they are in one role.
-    assert splits.report["leakage"] == {"compared": 1000, "without_contrast": 0, "repeated_within_a_role": 2}
+    assert splits.report["leakage"] == {
+        "compared": 1000,
+        "without_contrast": 0,
+        "repeated_within_a_role": 2,
+        "patients_in_training_and_validation": 0,
+        "images_in_training_and_validation": 0,
+    }
 
     packing = tmp_path / "results/real/datasets/nih/packed-32/packing.json"
     packing.write_text(packing.read_text().replace(splits.report["manifest"], "0" * 64))

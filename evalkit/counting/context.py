@@ -1,0 +1,70 @@
+"""The facts beside a table of counts: what a footnote has to say and a row does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalkit.comparisons.draws import describe_data, describe_draws
+from evalkit.config.evaluations import Evaluation
+from evalkit.config.loading import Study
+from evalkit.counting.gathering import Part
+from evalkit.datasets.manifest import load_manifest
+
+
+def describe_counts(study: Study, name: str, report: Mapping[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
+    """Collect what the renderings of a table of counts need beside its rows.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+        The table's key among the study's ``counts``.
+    report : mapping
+        The report of the evaluation's splits.
+    parts : sequence of Part
+        What is counted.
+
+    Returns
+    -------
+    dict
+        Plain values, ready for JSON; the same reports give the same file.
+    """
+    counts = study.counts(name)
+    datasets = list(dict.fromkeys(part.dataset for part in parts))
+    entry = study.evaluation(counts.evaluation)
+    return {
+        "table": name,
+        "title": counts.title,
+        "study": study.name,
+        "study_title": study.file.title,
+        "evaluation": counts.evaluation,
+        "dataset": report["dataset"],
+        "task": report["task"],
+        "drawn": any(study.dataset(dataset).phantom is not None for dataset in datasets),
+        "repeats": report["repeats"],
+        "test_set": report["test_set"],
+        "copies": _describe_copies(entry) if "balanced" in entry.trainsets else "",
+        "data": [
+            f"{dataset}: {text}" if len(datasets) > 1 else text
+            for dataset in datasets
+            for text in _describe_dataset(study, dataset)
+            if text
+        ],
+        "draws": describe_draws(report),
+        "notes": list(study.file.notes),
+    }
+
+
+def _describe_copies(entry: Evaluation) -> str:
+    bounds = entry.balancing
+    changes = [f"turned by up to {bounds.rotate:g} degrees to either side"] * bool(bounds.rotate)
+    changes += [f"enlarged or reduced by up to {100 * bounds.zoom:.12g} %"] * bool(bounds.zoom)
+    how = " and ".join(changes) or "as they are"
+    return f"Balanced: all training images and copies of them, made after the split, {how}."
+
+
+def _describe_dataset(study: Study, dataset: str) -> list[str | None]:
+    path = study.layout.manifest(dataset)
+    report = load_manifest(path).report if path.exists() else {}
+    return [describe_data(report), study.dataset(dataset).note]
