@@ -116,7 +116,7 @@ def _check_table(study: Study, table: str) -> str:
 
 def _check_dataset(study: Study, dataset: str, *, known: Known) -> str:
     from evalkit.datasets import read_dataset
-    from evalkit.splits.making import choose_labels
+    from evalkit.splits.labels import choose_labels, read_classes
 
     entry = study.dataset(dataset)
     if entry.phantom is not None and not _is_drawn(study, dataset):
@@ -124,7 +124,9 @@ def _check_dataset(study: Study, dataset: str, *, known: Known) -> str:
     manifest = read_dataset(entry, study.dataset_root(dataset))
     for evaluation in study.file.evaluations.values():
         if evaluation.dataset == dataset:
-            choose_labels(evaluation, manifest)
+            labels = choose_labels(evaluation, manifest)
+            if evaluation.task == "multiclass":
+                read_classes(manifest.images, labels, dataset=dataset)
     patients = frozenset(manifest.images["patient_id"])
     known.images[dataset], known.patients[dataset] = len(manifest.images), patients
     return (

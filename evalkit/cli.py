@@ -90,7 +90,11 @@ def compare(
         str | None, typer.Option(help="The test to use; by default the one made for what the files hold.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="auc or auprc of scores; ap, ap50 or ap75 of detections; one of the values.")
+        str | None,
+        typer.Option(
+            help="auc or auprc of scores; accuracy, precision, recall or f1 of classes; ap, ap50 or ap75 of "
+            "detections; one of the values."
+        ),
     ] = None,
     lower_is_better: Annotated[
         list[str] | None, typer.Option(help="A measured quantity of which less is more; may be given several times.")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stats.delong import auc
+from stats.probabilities import (
+    brier_score,
+    called_calibration_error,
+    expected_calibration_error,
+    multiclass_brier_score,
+    sensitivity,
+)
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +28,7 @@ class Metric:
     Attributes
     ----------
     name : str
-        As in the study file and in column ``metric``; also the name `stats.bootstrap_replicates` knows it by.
+        As in the study file and in column ``metric``.
     label : str
         As printed.
     higher_is_better : bool
@@ -30,6 +38,24 @@ class Metric:
     name: str
     label: str
     higher_is_better: bool
+
+
+class ScoreMetric(NamedTuple):
+    """How a metric is computed from labels and scores.
+
+    Attributes
+    ----------
+    value : callable
+        (y, score) to float. Of one class: each (n,), without missing labels; of all classes: each (n, classes).
+    statistic : str
+        The name `stats.bootstrap_replicates` knows it by.
+    needs : tuple of int
+        Labels of which there must be a case.
+    """
+
+    value: Callable[[Floats, Floats], float]
+    statistic: str
+    needs: tuple[int, ...] = ()
 
 
 def average_precision(y: Floats, score: Floats) -> float:
@@ -48,7 +74,7 @@ METRICS = {
         ("auprc", "AUPRC", True),
         ("sensitivity95", "sensitivity at 95 % specificity", True),
         ("brier", "Brier score", False),
-        ("ece", "calibration error", False),
+        ("ece", "ECE", False),
         ("accuracy", "accuracy", True),
         ("precision", "precision", True),
         ("recall", "recall", True),
@@ -65,8 +91,23 @@ METRICS = {
     )
 }
 
-#: Metrics of one class's scores: (y, score), each (n,), to float; y holds both 1 and 0, and no missing label.
-SCORE_METRICS: dict[str, Callable[[Floats, Floats], float]] = {"auc": auc, "auprc": average_precision}
+#: Metrics of one class's scores. For sensitivity95 the scores are calls (1 or 0), made at thresholds from validation.
+SCORE_METRICS = {
+    "auc": ScoreMetric(auc, "auc", needs=(1, 0)),
+    "auprc": ScoreMetric(average_precision, "auprc", needs=(1, 0)),
+    "sensitivity95": ScoreMetric(sensitivity, "sensitivity", needs=(1,)),
+    "brier": ScoreMetric(brier_score, "brier"),
+    "ece": ScoreMetric(expected_calibration_error, "ece"),
+}
+
+#: Metrics of the scores of all classes together, where each case has exactly one class.
+OVERALL_METRICS = {
+    "brier": ScoreMetric(multiclass_brier_score, "multiclass_brier"),
+    "ece": ScoreMetric(called_calibration_error, "called_ece"),
+}
+
+#: Metrics of called classes, where each case has exactly one class; the first is of all classes together.
+CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 
 
 def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
@@ -84,12 +125,13 @@ def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
     Returns
     -------
     ndarray (classes,)
-        NaN for a class without a positive or without a negative case.
+        NaN for a class without a labelled case, or without a positive or negative one where the metric needs it.
     """
+    measure = SCORE_METRICS[metric.name]
     values = np.full(targets.shape[1], np.nan)
     for column in range(targets.shape[1]):
         labelled = ~np.isnan(targets[:, column])
         y = targets[labelled, column]
-        if (y == 1).any() and (y == 0).any():
-            values[column] = SCORE_METRICS[metric.name](y, scores[labelled, column])
+        if y.size and all((y == label).any() for label in measure.needs):
+            values[column] = measure.value(y, scores[labelled, column])
     return values

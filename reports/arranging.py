@@ -1,16 +1,16 @@
-"""Tidy rows laid out as a paper lays them out: backbones down, settings or classes across. No file format yet."""
+"""Tidy rows laid out as a paper lays them out: backbones down, settings, classes or metrics across. No format yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from evalkit.comparisons.cells import MEAN
+from evalkit.comparisons.cells import count_cases
 from evalkit.comparisons.policies import find_best
-from evalkit.settings import parse_setting
+from reports.labels import capitalise, label_metric, label_setting, label_subgroup, label_target
 from reports.numbers import format_interval, format_number, format_pvalue, mark_pvalue
 
 #: Statuses that are no news in a cell: the numbers beside them say it all.
@@ -62,12 +62,41 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Block:
-    """One grid: a target with the settings across, or a setting with the targets across."""
+    """One grid of backbones down and settings, targets or metrics across.
+
+    Attributes
+    ----------
+    title : str
+        What all of its columns have in common and other blocks do not.
+    columns : tuple of str
+    lines : tuple of Line
+    further : tuple of Comparison
+    leading : bool
+        Whether it sums others up: it shows the first target of its metric.
+    """
 
     title: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     further: tuple[Comparison, ...]
+    leading: bool = True
+
+
+class Place(NamedTuple):
+    """What a column's rows have in common."""
+
+    subgroup: str
+    metric: str
+    setting: str
+    target: str
+
+
+class _Grid(NamedTuple):
+    """A block before its cells are filled in: the heading of each column, and where its rows are."""
+
+    title: tuple[str, ...]
+    columns: dict[Place, str]
+    leading: bool
 
 
 class _Rows:
@@ -75,44 +104,45 @@ class _Rows:
 
     def __init__(self, rows: pd.DataFrame, context: Mapping[str, Any]) -> None:
         # itertuples keeps missing counts apart from numbers and is read by attribute.
-        self._rows: list[Any] = list(rows.itertuples(index=False))
+        found: list[Any] = list(rows.itertuples(index=False))
         self._context = context
-        self.settings = self._distinct("setting")
-        self.targets = self._distinct("target")
-        self.labels = {row.backbone: row.label for row in self._rows}
-        self._decisive = {(row.setting, row.target, row.backbone): row for row in self._rows if row.role == "primary"}
-        self._further = {
-            (row.policy, row.setting, row.target, row.backbone): row for row in self._rows if row.role == "secondary"
-        }
+        self.labels = {row.backbone: row.label for row in found}
+        self._decisive: dict[Place, dict[str, Any]] = {}
+        self._further: dict[str, dict[Place, dict[str, Any]]] = {}
+        for row in found:
+            place = Place(row.subgroup, row.metric, row.setting, row.target)
+            if row.role == "primary":
+                self._decisive.setdefault(place, {})[row.backbone] = row
+            elif row.role == "secondary":
+                self._further.setdefault(row.policy, {}).setdefault(place, {})[row.backbone] = row
+        self.places = list(self._decisive)
 
-    def find_best(self, setting: str, target: str) -> str | None:
+    def find_best(self, place: Place) -> str | None:
         """The best of a column, as comparisons choose it: unfinished cells last, equals by the study's order."""
-        column = {key[2]: row for key, row in self._decisive.items() if key[:2] == (setting, target)}
-        expected = self._context["runs"].get(setting, 1)
+        column = self._decisive[place]
+        expected = self._context["runs"].get(place.setting, 1)
         return find_best(
             {backbone: row.estimate for backbone, row in column.items()},
-            higher_is_better=bool(self._rows[0].higher_is_better),
+            higher_is_better=bool(next(iter(column.values())).higher_is_better),
             complete=[
                 key for key, row in column.items() if row.unit != "repeat" or (pd.notna(row.n) and row.n == expected)
             ],
         )
 
-    def lines(self, places: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
-        """Each backbone's decisive cells in the columns given as (setting, target)."""
-        best = {place: self.find_best(*place) for place in places}
+    def lines(self, places: Sequence[Place]) -> tuple[Line, ...]:
+        """Each backbone's decisive cells in these columns."""
+        best = {place: self.find_best(place) for place in places}
         return tuple(
-            Line(
-                label,
-                tuple(self._cell(self._decisive[(*place, backbone)], backbone == best[place]) for place in places),
-            )
+            Line(label, tuple(self._cell(self._decisive[place][backbone], backbone == best[place]) for place in places))
             for backbone, label in self.labels.items()
         )
 
-    def compare(self, policy: str, places: Sequence[tuple[str, str]]) -> Comparison:
+    def compare(self, policy: str, places: Sequence[Place]) -> Comparison:
         """Each backbone's differences under a further policy; those that it does not concern are left out."""
+        columns = [self._further.get(policy, {}).get(place, {}) for place in places]
         lines = []
         for backbone, label in self.labels.items():
-            found = [self._further.get((policy, *place, backbone)) for place in places]
+            found = [column.get(backbone) for column in columns]
             if any(row is not None and row.test for row in found):
                 lines.append(Line(label, tuple(Cell() if row is None else self._difference(row) for row in found)))
         return Comparison(policy, tuple(lines))
@@ -141,9 +171,6 @@ class _Rows:
             status="" if row.status in _QUIET else row.status,
         )
 
-    def _distinct(self, column: str) -> list[str]:
-        return list(dict.fromkeys(getattr(row, column) for row in self._rows))
-
 
 def arrange(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Block]:
     """Lay tidy rows out.
@@ -153,59 +180,61 @@ def arrange(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Block]:
     rows : DataFrame
         Tidy rows of one table.
     context : mapping
-        The facts beside them: ``columns`` says what the columns are (setting or target), ``policies`` which ones
-        follow the decisive first, ``runs`` how many runs a setting's cells should have, ``decimals`` how to print.
+        The facts beside them: ``columns`` says what the columns are (setting, target or metric), ``policies`` which
+        ones follow the decisive first, ``runs`` how many runs a setting's cells should have, ``decimals`` how to
+        print, ``metrics`` what they are called.
 
     Returns
     -------
     list of Block
-        In the order of the rows; with settings across, the first block is the first target's.
+        In the order of the rows: everyone before the subgroups and, with settings across, the first target of a metric
+        before the others.
     """
     found = _Rows(rows, context)
-    settings = {setting: label_setting(setting, found.settings) for setting in found.settings}
-    targets = {target: label_target(target) for target in found.targets}
-    if context["columns"] == "setting":
-        grids = [(title, settings, [(setting, target) for setting in settings]) for target, title in targets.items()]
-    else:
-        grids = [(title, targets, [(setting, target) for target in targets]) for setting, title in settings.items()]
     return [
         Block(
-            title=title,
-            columns=tuple(columns.values()),
-            lines=found.lines(places),
+            title=", ".join(filter(None, grid.title)),
+            columns=tuple(grid.columns.values()),
+            lines=found.lines(list(grid.columns)),
             further=tuple(
                 comparison
-                for comparison in (found.compare(policy, places) for policy in context["policies"][1:])
+                for comparison in (found.compare(policy, list(grid.columns)) for policy in context["policies"][1:])
                 if comparison.lines
             ),
+            leading=grid.leading,
         )
-        for title, columns, places in grids
+        for grid in _divide(found.places, context)
     ]
 
 
-def label_setting(setting: str, settings: Iterable[str]) -> str:
-    """Name a setting by what sets it apart from the others of its table, for example ``10 %``.
+def _divide(places: Sequence[Place], context: Mapping[str, Any]) -> Iterator[_Grid]:
+    """Divide the columns of a table into grids."""
+    every = list(dict.fromkeys(place.setting for place in places))
+    settings = {setting: capitalise(label_setting(setting, every)) for setting in every}
+    subgroups = {each.subgroup: _entitle_subgroup(each.subgroup, context["test_set"]) for each in places}
+    metrics = {metric["name"]: label_metric(metric) for metric in context["metrics"]}
+    first = {each.metric: each.target for each in reversed(places)}
+    several = len(metrics) > 1
+    grids: dict[tuple[str, ...], _Grid] = {}
+    for place in places:
+        subgroup, metric, setting = subgroups[place.subgroup], metrics[place.metric], settings[place.setting]
+        target, leads = label_target(place.target), place.target == first[place.metric]
+        if context["columns"] == "setting":
+            title, heading = (subgroup, metric if several else "", target), setting
+        elif context["columns"] == "target":
+            title, heading, leads = (subgroup, metric if several else "", setting), target, True
+        else:
+            # Each metric at its first target; what further targets have in common is the target.
+            title, heading = (subgroup, setting, "" if leads else target), metric
+        grids.setdefault(title, _Grid(title, {}, leads)).columns[place] = heading
+    yield from grids.values()
 
-    Parameters
-    ----------
-    setting : str
-        As in column ``setting``; may be empty where predictions came without a study.
-    settings : iterable of str
-        All of the table's.
-    """
-    if not setting:
-        return ""
-    every = [parse_setting(each) for each in settings]
-    values = parse_setting(setting)
-    varying = [axis for axis in values if len({other.get(axis) for other in every}) > 1]
-    shown = varying or [axis for axis in values if axis == "fraction"] or list(values)
-    return ", ".join(_label_value(values[axis]) for axis in shown)
 
-
-def label_target(target: str) -> str:
-    """Name a target: the mean in words, a class by its name."""
-    return "Mean over classes" if target == MEAN else target
-
-
-def _label_value(value: str | float) -> str:
-    return f"{100 * value:.12g} %" if isinstance(value, float) else value
+def _entitle_subgroup(subgroup: str, test_set: Mapping[str, Any]) -> str:
+    """Name a subgroup with its size; nothing for everyone."""
+    if subgroup not in test_set["subgroups"]:
+        return label_subgroup(subgroup)
+    counts, unit = test_set["subgroups"][subgroup], test_set["unit"]
+    patients = count_cases(counts["patients"], "patient")
+    size = patients if unit == "patient" else f"{count_cases(counts['cases'], unit)} of {patients}"
+    return f"{label_subgroup(subgroup)} ({size})"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import load_study
 from evalkit.errors import InputError
-from reports.figure_style import GREY, WIDTH, figure_style, save_figure
+from reports.figure_style import DRAWN, GREY, WIDTH, figure_style, save_figure
 
 #: What a reader calls the panels; two lines at most.
 _TITLES = {
@@ -59,7 +59,6 @@ _NOTE = (
     "change (in either direction), and two complete views. Bounds of shift and holes are relative to the image's side, "
     "of distortion to a corner's distance from the middle, of brightness and noise (SD) to the grey range."
 )
-_DRAWN = "Demonstration on drawn radiographs (phantoms); no medical meaning."
 
 
 class Examples(NamedTuple):
@@ -133,7 +132,7 @@ def _draw(examples: Examples, *, dpi: float) -> Figure:
     titles = [[_title(examples, panel) for panel in row] for row in rows]
     heads = [whole(_LINE * max(len(name) + len(note) for name, note in row) + 2 * _PAD) for row in titles]
     notes = textwrap.wrap(_NOTE.format(backbone=examples.backbone), _LETTERS_IN_A_LINE)
-    notes += [_DRAWN] if examples.drawn else []
+    notes += [DRAWN] if examples.drawn else []
     gap, foot = whole(_GAP), whole(_LINE * len(notes) + 2 * _PAD)
     lefts = [whole(_LETTERS) + column * (_SIDE + gap) for column in range(_COLUMNS)]
     height = sum(heads) + len(rows) * len(examples.panels) * (_SIDE + gap) + foot

@@ -27,5 +27,6 @@ def write_tex_cell(cell: Cell) -> Markup:
     if cell.mark:
         text += rf"\textsuperscript{{{escape_tex(cell.mark)}}}"
     if cell.interval and not cell.spread:
-        text += escape_tex(f" ({cell.interval})")
+        # One above the other: side by side, four columns are wider than a page.
+        text = rf"\shortstack{{{text}\\{escape_tex(f'({cell.interval})')}}}"
     return Markup("; ".join(filter(None, (text, escape_tex(cell.status)))))

@@ -22,8 +22,8 @@ from evalkit.comparisons.policies import find_best
 from evalkit.comparisons.rows import write_rows
 from evalkit.errors import InputError
 from evalkit.metrics import METRICS
-from reports.arranging import label_target
 from reports.escaping import escape_markdown, escape_tex
+from reports.labels import label_target
 from reports.numbers import format_number
 from reports.rendering import TEX_MARKS, make_environment
 

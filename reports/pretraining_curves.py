@@ -19,7 +19,7 @@ from evalkit.config.loading import Study, load_study
 from evalkit.config.pretraining import Contrastive
 from evalkit.errors import InputError
 from evalkit.records import read_record
-from reports.figure_style import COLOURS, GREY, WIDTH, figure_style, save_figure
+from reports.figure_style import COLOURS, DRAWN, GREY, WIDTH, figure_style, save_figure
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _notes(study: Study) -> list[str]:
     if any(entry.init in names for entry in entries):
         notes.append("Where a backbone starts from another one of this figure, its steps are counted on from there.")
     if any(study.dataset(entry.data).phantom is not None for entry in entries):
-        notes.append("Demonstration on drawn radiographs (phantoms); no medical meaning.")
+        notes.append(DRAWN)
     return notes
 
 

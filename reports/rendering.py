@@ -1,11 +1,14 @@
-"""How templates are filled: strictly, and for LaTeX with marks that are not its own."""
+"""What renderings share: the facts beside a table, and templates filled strictly, for LaTeX with marks of our own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
+
+from evalkit.errors import InputError
 
 #: Where the text templates are.
 CAPTIONS = Path(__file__).parent / "captions"
@@ -31,3 +34,29 @@ def make_environment(**options: Any) -> jinja2.Environment:
         keep_trailing_newline=True,
         **options,
     )
+
+
+def read_context(path: Path, *, maker: str) -> dict[str, Any]:
+    """Read the facts beside a table's rows.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ``.json`` of the rows' name.
+    maker : str
+        What writes it, for the message.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    try:
+        context = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}",
+            f"the facts that `{maker}` writes beside a table's rows",
+            "make the table again",
+        ) from None
+    return dict(context)

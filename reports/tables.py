@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import pandas as pd
 from evalkit.atomic import write_text
 from evalkit.commands import run_command
 from evalkit.comparisons.rows import read_rows
-from evalkit.errors import InputError
 from reports.arranging import arrange
 from reports.cells import write_markdown_cell, write_tex_cell
 from reports.escaping import Markup, escape_markdown, escape_tex
 from reports.footnotes import write_footnotes
-from reports.rendering import TEX_MARKS, make_environment
+from reports.labels import label_metric
+from reports.rendering import TEX_MARKS, make_environment, read_context
 
 _FURTHER_TITLES = {
     "best": "Difference from the best backbone of each column",
@@ -46,7 +45,7 @@ def render_table(path: Path) -> list[Path]:
     InputError
         A file is missing or is not what `evalkit.comparisons` writes.
     """
-    rows, context = read_rows(path), _read_context(path.with_suffix(".json"))
+    rows, context = read_rows(path), read_context(path.with_suffix(".json"), maker="python -m evalkit.comparisons")
     written = []
     for ending, render in (("md", render_markdown), ("tex", render_tex), ("html", render_html)):
         target = path.with_suffix(f".{ending}")
@@ -65,12 +64,12 @@ def render_markdown(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
 def render_tex(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
     """Lay rows out as LaTeX (booktabs), as printed in a paper.
 
-    With settings across it holds the first target (the mean); the classes are in the other formats.
+    With settings or metrics across it holds the first target of each metric (for several classes their mean); the
+    others are in the other formats.
     """
     environment = make_environment(finalize=escape_tex, **TEX_MARKS)
     environment.filters["cell"] = write_tex_cell
-    blocks = arrange(rows, context)
-    shown = blocks[:1] if context["columns"] == "setting" else blocks
+    shown = [block for block in arrange(rows, context) if block.leading]
     # A label is no text: an underscore in it is one, and both names are plain.
     label = Markup(f"{context['study']}-{context['table']}")
     return _render(environment, "table.tex.j2", rows, context, blocks=shown, label=label, compact=True)
@@ -98,24 +97,16 @@ def _render(
     compact: bool = False,
     **values: Any,
 ) -> str:
+    metrics = [label_metric(metric) for metric in context["metrics"]]
     return environment.get_template(template).render(
         context=context,
+        metrics=", ".join(metrics),
+        # What all blocks have in common; several metrics stand in their titles or columns.
+        metric=metrics[0] if len(metrics) == 1 else "",
         footnotes=write_footnotes(rows, context, compact=compact),
         further_titles=_FURTHER_TITLES,
         **values,
     )
-
-
-def _read_context(path: Path) -> dict[str, Any]:
-    try:
-        context = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}",
-            "the facts that `python -m evalkit.comparisons` writes beside a table's rows",
-            "make the table again",
-        ) from None
-    return dict(context)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,26 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from evalkit.comparisons.runs import FoundRun
+from evalkit.comparisons.runs import FoundRun, Selection
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.settings import parse_setting
+from evalkit.settings import read_setting
 
-#: What all runs of a setting must have in common, by its place in a record.
-_COMMON = ("labels", "recipe", "code", "device", "precision", "threads", "processes", "data.test.sha256")
+#: What all runs of a setting must have in common, by its name in a record; with the cases they were tested on.
+_COMMON = ("labels", "class_weights", "recipe", "code", "device", "precision", "threads", "processes")
 
 
 def require_agreement(
-    study: Study, table: str, found: Sequence[FoundRun], labels: Sequence[str], *, partial: bool
+    study: Study, selection: Selection, found: Sequence[FoundRun], labels: Sequence[str], *, partial: bool
 ) -> list[FoundRun]:
     """Refuse runs that do not belong together; their differences would be taken for those of the backbones.
 
     Parameters
     ----------
     study : Study
-    table : str
+    selection : Selection
     found : sequence of FoundRun
-        The table's runs, by setting.
+        Its runs, by setting.
     labels : sequence of str
         The classes that the evaluation predicts now.
     partial : bool
@@ -43,7 +43,7 @@ def require_agreement(
         Runs are out of date (unless `partial`), or two runs of a setting were not made alike.
     """
     remedy = (
-        f"run the study again: snakemake --cores 8 --config study={study.source} -- reports/{table}.csv; "
+        f"run the study again: snakemake --cores 8 --config study={study.source} -- reports/{selection.report}; "
         "where the runs come from different machines, make all of them on one"
     )
     checked = []
@@ -56,12 +56,14 @@ def require_agreement(
                 f"{remedy}; evalkit tables {study.source} --partial shows the others",
             )
         checked.append(replace(each, record={}, out_of_date=True) if difference else each)
+    tested = ("test",) if selection.test_on is None else ("test_on", selection.test_on)
+    places: list[tuple[str, ...]] = [*((name,) for name in _COMMON), ("data", *tested, "sha256")]
     made = [each for each in checked if each.record]
     for _, runs in groupby(made, key=lambda each: each.run.setting):
         first, *others = runs
         for other in others:
-            for place in _COMMON:
-                difference = _tell(place, _at(first.record, place), _at(other.record, place))
+            for place in places:
+                difference = _tell(".".join(place), _at(first.record, *place), _at(other.record, *place))
                 if difference:
                     raise InputError(
                         f"{study.layout.run(*first.run)} and {study.layout.run(*other.run)} were not made alike: "
@@ -74,19 +76,23 @@ def require_agreement(
 
 def _out_of_date(study: Study, each: FoundRun, labels: Sequence[str]) -> Iterator[str]:
     """What of a run is no longer what the study says."""
-    recipe = study.evaluation(each.run.evaluation).training
+    evaluation, setting = study.evaluation(each.run.evaluation), read_setting(each.run.setting)
     yield _tell("labels", each.record.get("labels"), list(labels))
+    yield _tell("class_weights", each.record.get("class_weights"), evaluation.class_weights)
+    if setting.regime == "probe":
+        yield _tell("recipe", each.record.get("recipe"), evaluation.probe.model_dump(mode="json"))
+        return
     # The budget of other fractions is not this run's business; its own is in the steps.
-    now = recipe.model_dump(mode="json", exclude={"steps", "epochs"})
+    now = evaluation.training.model_dump(mode="json", exclude={"steps", "epochs"})
     yield _tell("recipe", each.record.get("recipe"), now)
-    fraction = float(parse_setting(each.run.setting).get("fraction", 1.0))
-    steps = recipe.count_steps(images=_at(each.record, "data.train.images") or 0, fraction=fraction)
-    yield _tell("steps", _at(each.record, "run.steps"), steps)
+    images = _at(each.record, "data", "train", "images") or 0
+    steps = evaluation.training.count_steps(images=images, fraction=setting.fraction)
+    yield _tell("steps", _at(each.record, "run", "steps"), steps)
 
 
-def _at(record: Mapping[str, Any], place: str) -> Any:
+def _at(record: Mapping[str, Any], *place: str) -> Any:
     value: Any = record
-    for key in place.split("."):
+    for key in place:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 

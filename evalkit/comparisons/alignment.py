@@ -42,6 +42,12 @@ class Alignment:
         """How many images every run has predictions for."""
         return 0 if self._first is None else len(self._first)
 
+    @property
+    def images(self) -> pd.Series:
+        """The number of each image's case, 0 .. cases - 1, by image id."""
+        ids = [] if self._first is None else self._first["image_id"]
+        return pd.Series(self._cases, index=pd.Index(ids, dtype="str"))
+
     def read(self, source: Path) -> Floats:
         """Read one run's predictions, check them and bring them into the common order.
 
@@ -84,8 +90,8 @@ class Alignment:
         if len(mixed):
             images = frame[cases == mixed.index[0]]
             raise InputError(
-                f"{len(mixed):,} cases have images of different classes; the {self._unit} of {images['image_id'].iloc[0]!r}"
-                f" has {', '.join(sorted(images['target'].unique()))}",
+                f"{len(mixed):,} cases have images of different classes; the {self._unit} of "
+                f"{images['image_id'].iloc[0]!r} has {', '.join(sorted(images['target'].unique()))}",
                 f"one class for each {self._unit}",
                 "set 'aggregate: image' in the evaluation",
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ Outcome = TypeVar("Outcome")
 
 #: The target that is the unweighted mean over the declared classes, and the one that is all cases together.
 MEAN, ALL = "mean", "all"
+
+
+def count_cases(n: int, unit: str) -> str:
+    """Spell a number of cases: ``1 image``, ``1,234 studies``."""
+    return f"{n:,} {unit}" if n == 1 else f"{n:,} {unit[:-1] + 'ie' if unit.endswith('y') else unit}s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +55,14 @@ class TestSet:
         labelled: NDArray[np.bool_] = ~np.isnan(self.targets)
         return np.any(labelled, axis=1) if column is None else labelled[:, column]
 
-    def why_undefined(self, column: int) -> str:
-        """Why no AUC exists for a class, as a status; empty where one does."""
+    def why_undefined(self, column: int, needs: Collection[int] = (1, 0)) -> str:
+        """Why a class has no number that `needs` cases of these labels, as a status; empty where it has one."""
         values = self.targets[:, column]
-        if not (values == 1).any():
+        if not self.scored(column).any():
+            return f"undefined: no {self.unit} with a label"
+        if 1 in needs and not (values == 1).any():
             return f"undefined: no positive {self.unit}"
-        if not (values == 0).any():
+        if 0 in needs and not (values == 0).any():
             return f"undefined: no negative {self.unit}"
         return ""
 
@@ -63,6 +70,11 @@ class TestSet:
         """Whether a patient has several cases with a label of this class."""
         patients = self.patients[self.scored(column)]
         return np.unique(patients).size < patients.size
+
+    def within(self, cases: NDArray[np.bool_]) -> TestSet:
+        """Some of the cases (n,) as a test set of its own."""
+        patients = np.unique(self.patients[cases], return_inverse=True)[1]
+        return dataclasses.replace(self, targets=self.targets[cases], patients=patients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,3 +118,10 @@ class Cell(Generic[Outcome]):
             return self
         kept = tuple(self.outcomes[self.repeats.index(repeat)] for repeat in repeats)
         return dataclasses.replace(self, repeats=tuple(repeats), outcomes=kept)
+
+    def map(self, function: Callable[[Outcome], Any]) -> Cell[Any]:
+        """The same cell with something made of each run's outcome."""
+        # Not by replace(): outcomes become of another kind.
+        return Cell(
+            self.backbone, self.label, self.expected, self.repeats, tuple(map(function, self.outcomes)), self.missing
+        )

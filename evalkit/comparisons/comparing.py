@@ -15,13 +15,14 @@ from evalkit.comparisons.simultaneous import compare_column_with_best
 
 @dataclass(frozen=True)
 class Place:
-    """Where the rows of a setting belong: the values of the columns of these names."""
+    """Where the rows of a setting and subgroup belong: the values of the columns of these names."""
 
     table: str
     study: str
     dataset: str
     evaluation: str
     setting: str
+    subgroup: str = "all"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ComparedRow:
 def compare_setting(
     place: Place, estimates: Estimates, cells: Sequence[Cell], targets: Sequence[str], procedure: Procedure
 ) -> list[ComparedRow]:
-    """Compare the backbones of one setting.
+    """Compare the backbones of one setting, by one metric and in one subgroup.
 
     Parameters
     ----------
@@ -131,7 +132,6 @@ class _Column:
             backbone=cell.backbone,
             label=cell.label,
             target=self._target,
-            subgroup="all",
             metric=self._procedure.metric.name,
             higher_is_better=self._procedure.metric.higher_is_better,
             unit=self._of.unit,

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from evalkit.comparisons.comparing import ComparedRow
-from evalkit.comparisons.draws import describe_draws
+from evalkit.comparisons.draws import describe_data, describe_draws
+from evalkit.comparisons.external import describe_external, find_origins, with_origins
 from evalkit.comparisons.gathering import Gathered
-from evalkit.comparisons.procedure import shown_backbones
 from evalkit.comparisons.runs import FoundRun
+from evalkit.comparisons.sections import TableRuns
+from evalkit.comparisons.simultaneous import name_subgroup
+from evalkit.comparisons.thresholds import measure_specificity
+from evalkit.comparisons.wording import TESTS, define_metrics, describe_ways
 from evalkit.config.loading import Study
-from evalkit.plan import count_repeats
+from evalkit.metrics import METRICS
 
-#: Tests in words, as the subject of a footnote's sentence.
-TESTS = {
-    "delong": "DeLong's test",
-    "delong_clustered": "DeLong's test for clustered data (Obuchowski), patients as clusters",
-    "bootstrap": "bootstrap over test patients",
-    "bootstrap_two_way": "two-way bootstrap over repeats and test patients",
-    "ttest_paired": "paired t-test over repeats",
-}
+#: The beginning of a note that was said of many tests with different counts.
+_COUNTED = re.compile(r"\d+ (?=of \d+ replicates left out)")
 
-#: Data sets that were made from others' images.
-_DERIVED_FROM = {"rsna": "nih", "siim-acr": "nih"}
+#: Columns of which a note is said by name.
+_FEW = 8
 
 
-def describe_table(gathered: Gathered, compared: Sequence[ComparedRow]) -> dict[str, Any]:
+def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> dict[str, Any]:
     """Collect what the renderings of a table need beside its rows.
 
     Parameters
     ----------
-    gathered : Gathered
+    table_runs : TableRuns
         What the table was computed from.
     compared : sequence of ComparedRow
         Its rows, and what is to be known of single tests.
@@ -44,24 +43,24 @@ def describe_table(gathered: Gathered, compared: Sequence[ComparedRow]) -> dict[
         Plain values, ready for JSON. No time and no place of this machine is among them, so that the same runs give
         the same file.
     """
-    study, name, test_set = gathered.study, gathered.name, gathered.test_set
-    table = study.table(name)
-    evaluation = study.evaluation(table.evaluation)
-    dataset = study.dataset(evaluation.dataset)
-    metric = gathered.procedure.metric
+    runs, name = table_runs.runs, table_runs.name
+    study, selection = runs.study, runs.selection
+    table, evaluation = study.table(name), study.evaluation(selection.evaluation)
+    specificity = _measure_specificity(table_runs)
     return {
         "table": name,
         "title": table.title,
         "study": study.name,
         "study_title": study.file.title,
-        "evaluation": table.evaluation,
-        "dataset": evaluation.dataset,
-        "drawn": dataset.phantom is not None,
-        "metric": {
-            "name": metric.name,
-            "label": metric.label,
-            "higher_is_better": metric.higher_is_better,
-        },
+        "evaluation": selection.evaluation,
+        "task": evaluation.task,
+        "dataset": runs.tested,
+        "drawn": any(study.dataset(dataset).phantom is not None for dataset in runs.reports),
+        "metrics": [
+            {"name": metric.name, "label": metric.label, "higher_is_better": metric.higher_is_better}
+            for metric in (procedure.metric for procedure in table_runs.procedures.values())
+        ],
+        "definitions": define_metrics(table_runs.targets, multiclass=runs.multiclass),
         "columns": table.columns,
         "decimals": table.decimals,
         "confidence_level": table.confidence_level,
@@ -71,29 +70,68 @@ def describe_table(gathered: Gathered, compared: Sequence[ComparedRow]) -> dict[
         "adjustment": table.adjustment,
         "family": table.family,
         "tests": {test: TESTS[test] for test in dict.fromkeys(each.row.test for each in compared if each.row.test)},
-        "test_set": {
-            "images": gathered.n_images,
-            "patients": test_set.n_patients,
-            "unit": test_set.unit,
-            "cases": len(test_set.targets),
-            "positives": {
-                label: int((test_set.targets[:, column] == 1).sum()) for column, label in enumerate(test_set.classes)
-            },
-        },
-        "runs": {setting: count_repeats(evaluation, setting) for setting in gathered.cells},
-        "backbones": [_describe_backbone(study, backbone) for backbone in shown_backbones(study, name)],
-        "data": [text for text in (_describe_data(gathered.manifest.get("report", {})), dataset.note) if text],
-        "draws": describe_draws(gathered.splits),
-        "caveats": [*_overlaps(study, name), *_failures(gathered.found), *_notes(compared)],
+        "test_set": _describe_test_set(table_runs),
+        "specificity": specificity,
+        "external": "" if selection.test_on is None else describe_external(runs),
+        "runs": {setting: table_runs.count_runs(setting) for setting in runs.cells},
+        "backbones": [_describe_backbone(study, backbone) for backbone in selection.backbones],
+        "data": [
+            text if len(runs.reports) == 1 else f"{dataset}: {text}"
+            for dataset, report in runs.reports.items()
+            for text in (describe_data(report.get("report", {})), study.dataset(dataset).note)
+            if text
+        ],
+        "draws": [*describe_draws(runs.splits), *describe_ways(evaluation, selection.settings)],
+        "caveats": [
+            *_overlaps(runs),
+            *_tell_specificity(specificity),
+            *table_runs.notes,
+            *_failures(runs.found),
+            *_notes(compared),
+        ],
         "notes": list(study.file.notes),
-        "versions": _versions(gathered.found),
+        "versions": _versions(runs.found),
     }
 
 
-def _describe_data(report: Mapping[str, Any]) -> str:
-    """The reader's footnote and what it left out; images that could not be packed are among the draws' sentences."""
-    left_out = "; ".join(f"{reason} ({count:,})" for reason, count in report.get("left_out", {}).items())
-    return " ".join(filter(None, [report.get("footnote"), f"Images left out: {left_out}." if left_out else ""]))
+def _describe_test_set(table_runs: TableRuns) -> dict[str, Any]:
+    test_set = table_runs.runs.test_set
+    everyone, *subgroups = table_runs.subgroups
+    return {
+        "images": len(table_runs.runs.images),
+        "patients": test_set.n_patients,
+        "unit": test_set.unit,
+        "cases": len(everyone.cases),
+        "positives": {
+            label: int((test_set.targets[:, column] == 1).sum()) for column, label in enumerate(test_set.classes)
+        },
+        "subgroups": {
+            subgroup.name: {
+                "cases": int(subgroup.cases.sum()),
+                "patients": test_set.within(subgroup.cases).n_patients,
+            }
+            for subgroup in subgroups
+        },
+    }
+
+
+def _measure_specificity(table_runs: TableRuns) -> dict[str, Any]:
+    """What the calls at thresholds from validation reach on the test set, by setting, class and backbone."""
+    return {
+        setting: measure_specificity(table_runs.runs.test_set, table_runs.called(setting))
+        for setting in table_runs.thresholds
+    }
+
+
+def _tell_specificity(specificity: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
+    reached: dict[str, list[float]] = {}
+    for of_setting in specificity.values():
+        for name, of_class in of_setting.items():
+            reached.setdefault(name, []).extend(of_class.values())
+    parts = [f"{name} {min(values):.3f} to {max(values):.3f}" for name, values in reached.items() if values]
+    if not parts:
+        return []
+    return [f"Specificity that these thresholds reach on the test set, over all columns and rows: {', '.join(parts)}."]
 
 
 def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:
@@ -114,26 +152,19 @@ def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:
     }
 
 
-def _overlaps(study: Study, name: str) -> list[str]:
+def _overlaps(runs: Gathered) -> list[str]:
     """Backbones that have seen the evaluation's images before."""
-    dataset = study.evaluation(study.table(name).evaluation).dataset
-    entry = study.dataset(dataset)
-    if entry.phantom is not None:
-        return []
-    evaluated = _with_origins([dataset] if entry.format == "csv" else [dataset, entry.format])
+    study = runs.study
+    evaluated = set().union(*(find_origins(study, dataset) for dataset in runs.reports))
     sentences = []
-    for backbone in shown_backbones(study, name):
+    for backbone in runs.selection.backbones:
         seen = study.backbone(backbone).pretrained_on
-        if evaluated & _with_origins(seen):
+        if evaluated & with_origins(seen):
             sentences.append(
                 f"{study.backbone(backbone).label} was pretrained on {', '.join(seen)}: images of this evaluation may "
                 "have been seen in pretraining."
             )
     return sentences
-
-
-def _with_origins(datasets: Iterable[str]) -> set[str]:
-    return {name for dataset in datasets for name in (dataset, _DERIVED_FROM.get(dataset, dataset))}
 
 
 def _failures(found: Sequence[FoundRun]) -> list[str]:
@@ -149,12 +180,29 @@ def _failures(found: Sequence[FoundRun]) -> list[str]:
 
 
 def _notes(compared: Sequence[ComparedRow]) -> list[str]:
-    """What the tests had to say, each note once with the targets it was said of."""
-    targets: dict[str, list[str]] = {}
+    """What the tests had to say, each note once with the places it was said of."""
+    several = len({each.row.metric for each in compared}) > 1
+    places: dict[str, dict[str, None]] = {}
+    counts: dict[str, set[str]] = {}
     for each in compared:
+        row = each.row
+        parts = (METRICS[row.metric].label if several else "", row.target, name_subgroup(row))
         for note in each.notes:
-            targets.setdefault(note, []).append(each.row.target)
-    return [f"{', '.join(dict.fromkeys(where))}: {note}." for note, where in targets.items()]
+            counted = _COUNTED.match(note)
+            key = note[counted.end() :] if counted else note
+            places.setdefault(key, {})[" ".join(filter(None, parts))] = None
+            counts.setdefault(key, set()).update([counted.group()] if counted else [])
+    return [f"{_list_places(list(where))}: {_tell_counts(counts[key])}{key}." for key, where in places.items()]
+
+
+def _list_places(places: Sequence[str]) -> str:
+    few = places if len(places) <= _FEW else [*places[: _FEW - 1], f"and {len(places) - _FEW + 1} more columns"]
+    return ", ".join(few)
+
+
+def _tell_counts(counts: Collection[str]) -> str:
+    """One count as it was said, the largest of several."""
+    return ("up to " if len(counts) > 1 else "") + max(counts, key=int, default="")
 
 
 def _versions(found: Sequence[FoundRun]) -> dict[str, str]:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import stats
 from evalkit.atomic import replacing
 from evalkit.commands import add_study_argument, run_command
 from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.estimation.base import Estimates
-from evalkit.comparisons.gathering import gather_table
 from evalkit.comparisons.rows import read_rows
+from evalkit.comparisons.sections import gather_table
 from evalkit.comparisons.simultaneous import MAX_T
 from evalkit.config import load_study
 from evalkit.config.loading import Study
@@ -33,32 +34,31 @@ _QUANTITIES = {"p_value": "test", "p_adjusted": "adjustment"}
 
 AGREES, DISAGREES, NOT_IN_R = "agrees", "disagrees", "not in R"
 
-COLUMNS = (
+#: What says which row it is, and what was found.
+_OF_ROWS = (
     "table",
     "setting",
     "backbone",
     "reference",
     "target",
+    "subgroup",
     "metric",
     "policy",
     "role",
     "test",
-    "quantity",
-    "log10_p",
-    "log10_p_r",
-    "status",
 )
+COLUMNS = (*_OF_ROWS, "quantity", "log10_p", "log10_p_r", "status")
 
 
 def check_tests(
     rows: pd.DataFrame, ours: Estimates[Any], theirs: Estimates[Any], cells: Sequence[Cell[Any]], engine: Any
 ) -> pd.DataFrame:
-    """Compute the p-values of one setting's rows again, by our tests and by R's.
+    """Compute the p-values of one section's rows again, by our tests and by R's.
 
     Parameters
     ----------
     rows : DataFrame
-        Tidy rows of one table and setting.
+        Tidy rows of one table, setting, subgroup and metric.
     ours, theirs : Estimates
         Of the same cells, with the tests of `stats` and of `stats.r_reference`.
     cells : sequence of Cell
@@ -74,7 +74,7 @@ def check_tests(
     by_name = {cell.backbone: cell for cell in cells}
     lines = []
     for row in rows[rows["p_value"].notna()].to_dict("records"):
-        line = {name: row[name] for name in COLUMNS[:9]} | {"quantity": "p_value", "log10_p": _log10(row["p_value"])}
+        line = {name: row[name] for name in _OF_ROWS} | {"quantity": "p_value", "log10_p": _log10(row["p_value"])}
         line |= {"log10_p_r": math.nan, "status": NOT_IN_R}
         if row["test"] in IN_R:
             pair = by_name[row["backbone"]], by_name[row["reference"]], row["target"], row["test"]
@@ -97,7 +97,7 @@ def check_adjustments(rows: pd.DataFrame, adjust: Callable[[Any, str], Any]) -> 
         again = np.asarray(adjust(family["p_value"].to_numpy(), method)) if known else np.full(len(family), np.nan)
         for row, value in zip(family.to_dict("records"), again.tolist(), strict=True):
             first, second = _log10(row["p_adjusted"]), _log10(value)
-            line = {name: row[name] for name in COLUMNS[:9]} | {"quantity": "p_adjusted"}
+            line = {name: row[name] for name in _OF_ROWS} | {"quantity": "p_adjusted"}
             status = _judge(first, second) if known else f"{NOT_IN_R}: {method}"
             lines.append(line | {"log10_p": first, "log10_p_r": second, "status": status})
     return pd.DataFrame(lines, columns=list(COLUMNS))
@@ -115,10 +115,13 @@ def check_study(study: Study) -> pd.DataFrame:
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for name in study.file.tables:
         rows = read_rows(study.layout.report(f"{name}.csv"))
-        gathered = gather_table(study, name)
-        for setting, cells in gathered.cells.items():
-            ours, theirs = gathered.estimates(setting), gathered.estimates(setting, engine)
-            parts.append(check_tests(rows[rows["setting"] == setting], ours, theirs, cells, engine))
+        for section in gather_table(study, name).sections():
+            place, metric = section.place, section.procedure.metric.name
+            of_section = (
+                (rows["setting"] == place.setting) & (rows["subgroup"] == place.subgroup) & (rows["metric"] == metric)
+            )
+            ours, theirs = section.estimates(stats), section.estimates(engine)
+            parts.append(check_tests(rows[of_section], ours, theirs, section.cells, engine))
         parts.append(check_adjustments(rows, engine.adjust_pvalues))
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 

@@ -1,10 +1,22 @@
-"""What a footnote says of the patients that networks were trained and selected on."""
+"""What a footnote says of a data set, and of the patients that networks were trained and selected on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import mean
 from typing import Any
+
+
+def describe_data(report: Mapping[str, Any]) -> str:
+    """The reader's footnote and what it left out; images that could not be packed are among the draws' sentences.
+
+    Parameters
+    ----------
+    report : mapping
+        As a manifest has it; empty where there is none yet.
+    """
+    left_out = "; ".join(f"{reason} ({count:,})" for reason, count in report.get("left_out", {}).items())
+    return " ".join(filter(None, [report.get("footnote"), f"Images left out: {left_out}." if left_out else ""]))
 
 
 def describe_draws(report: Mapping[str, Any]) -> list[str]:
@@ -18,13 +30,16 @@ def describe_draws(report: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        Training and validation patients, the size of each share, redraws, draws that lack a class, images left out.
+        Training and validation patients, the size of each share and training set, patients in both, images set aside,
+        redraws, draws that lack a class, images left out.
     """
     if not report:
         return []
     return [
         _describe_training(report),
         _describe_validation(report),
+        *_describe_shared(report),
+        *_describe_set_aside(report),
         *_describe_redraws(report),
         *_describe_lacking(report),
         *([f"{report['not_packed']:,} images could not be read and are left out."] if report["not_packed"] else []),
@@ -39,7 +54,8 @@ def _describe_training(report: Mapping[str, Any]) -> str:
         for fraction in report["fractions"]
     ]
     drawn_by = f"; shares are drawn by patient, the same for every backbone (mean {', '.join(shares)})"
-    return sentence + (drawn_by if shares else "") + "."
+    trainsets = "".join(f"; {name}: {_count(counts)}" for name, counts in report["trainsets"].items())
+    return sentence + (drawn_by if shares else "") + trainsets + "."
 
 
 def _describe_validation(report: Mapping[str, Any]) -> str:
@@ -47,6 +63,23 @@ def _describe_validation(report: Mapping[str, Any]) -> str:
     origin = report["validation_set"]
     counts = _count(report["roles"]["validation"])
     return f"Validation: {counts} ({origin})" + (f", {size}." if report["fractions"] else ".")
+
+
+def _describe_shared(report: Mapping[str, Any]) -> list[str]:
+    if report["split_by"] == "patient":
+        return []
+    patients = report["leakage"]["patients_in_training_and_validation"]
+    same = report["leakage"]["images_in_training_and_validation"]
+    repeated = f", and {same:,} images of validation are in training under another name" if same else ""
+    return [f"Training and validation were divided image by image: {patients:,} patients are in both{repeated}."]
+
+
+def _describe_set_aside(report: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Picking {role} images of each class set {_count(counts)} aside, which serve for nothing."
+        for role, counts in report["set_aside"].items()
+        if counts["images"]
+    ]
 
 
 def _describe_redraws(report: Mapping[str, Any]) -> list[str]:

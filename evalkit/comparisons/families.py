@@ -8,16 +8,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from evalkit.comparisons.rows import Row
-from evalkit.comparisons.simultaneous import MAX_T
+from evalkit.comparisons.simultaneous import MAX_T, name_subgroup
 from stats.multiplicity import adjust_pvalues
 
 
 def adjust_families(rows: Sequence[Row], *, adjustment: str, family: str) -> list[Row]:
     """Adjust every p-value for the others of its family.
 
-    A family is all p-values that share table, metric, setting, target, policy and test; ``family="table"`` widens it
-    over settings and targets. Policies and roles are never pooled. Rows without a p-value belong to none, and rows
-    that were adjusted with their test (max_t) stay as they are.
+    A family is all p-values that share table, metric, setting, target, subgroup, policy and test; ``family="table"``
+    widens it over settings, targets and subgroups. Policies and roles are never pooled. Rows without a p-value belong
+    to none, and rows that were adjusted with their test (max_t) stay as they are.
 
     Parameters
     ----------
@@ -51,5 +51,5 @@ def adjust_families(rows: Sequence[Row], *, adjustment: str, family: str) -> lis
 
 
 def _key(row: Row, family: str) -> tuple[str, ...]:
-    column = (row.setting, row.target) if family == "cell" else ()
-    return (row.table, row.metric, *column, row.policy, row.role, row.test)
+    place = (row.setting, row.target, name_subgroup(row)) if family == "cell" else ()
+    return (row.table, row.metric, *place, row.policy, row.role, row.test)

@@ -27,13 +27,14 @@ from evalkit.comparisons.files.names import Columns
 from evalkit.comparisons.files.reading import is_json, read_table
 from evalkit.comparisons.files.scores import join_scores
 from evalkit.comparisons.files.values import join_values
-from evalkit.comparisons.procedure import BOOTSTRAPS, Procedure
+from evalkit.comparisons.procedure import BOOTSTRAPS, MADE_FOR, Procedure, suits
 from evalkit.comparisons.rows import to_frame
 from evalkit.comparisons.simultaneous import MAX_T
+from evalkit.comparisons.targets import list_targets
 from evalkit.comparisons.waiting import waiting
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
-from evalkit.metrics import METRICS, Metric
+from evalkit.metrics import CLASS_METRICS, METRICS, Metric
 from evalkit.seeds import seed_from
 
 BEST = "best"
@@ -58,7 +59,8 @@ class Options:
     test : str or None
         The test that conclusions use, in any case; by default the one made for what the files hold.
     metric : str or None
-        In any case: for scores auc or auprc, for detections ap, ap50 or ap75, for values one of the quantities.
+        In any case: for scores auc or auprc, for classes accuracy, precision, recall or f1, for detections ap, ap50 or
+        ap75, for values one of the quantities.
     lower_is_better : sequence of str
         Measured quantities of which less is more; those of `METRICS` are known.
     adjustment : str
@@ -122,7 +124,7 @@ _KINDS = {
     ),
     "classes": _Kind(
         "called classes",
-        ("accuracy",),
+        CLASS_METRICS,
         ("mcnemar_exact", "stuart_maxwell", "bootstrap"),
         ("stuart_maxwell",),
         "McNemar's test compares what each model got right; Stuart-Maxwell's beside it asks whether the models call "
@@ -253,13 +255,14 @@ def _join(labels_path: Path | None, paths: Sequence[Path], options: Options) -> 
     named = tuple(recognised.labels)
     if recognised.are_classes:
         classes = join_classes(labels, files, recognised, columns)
+        metric = _choose_metric(_KINDS["classes"], options)
         return _Joined(
             _KINDS["classes"],
             f"{named[0]} holds classes ({', '.join(classes.cases.classes)}) and so do the predictions",
-            {_choose_metric(_KINDS["classes"], options): classes.cells},
+            {metric: classes.cells},
             cases,
-            (ALL,),
-            lambda procedure, engine: ClassEstimates(classes.cases, procedure, engine),
+            list_targets(metric, classes.cases.classes, multiclass=True),
+            lambda procedure, engine: ClassEstimates(classes.cases, procedure, 1, engine),
             [*recognised.notes, *classes.notes],
         )
     scores = join_scores(labels, files, recognised, columns)
@@ -341,8 +344,7 @@ def _check_quantities(joined: _Joined, options: Options) -> None:
 def _choose_test(joined: _Joined, options: Options) -> str:
     """The test of a comparison: the one asked for, or the one made for what the files hold."""
     kind = joined.kind
-    # DeLong's test knows areas under ROC curves only.
-    test = options.test or ("bootstrap" if "auprc" in joined.cells and kind is _KINDS["scores"] else kind.tests[0])
+    test = options.test or (kind.tests[0] if _suits_all(joined, kind.tests[0]) else "bootstrap")
     if test not in kind.tests:
         raise InputError(
             f"--test is {test}, and the files hold {kind.name}",
@@ -350,6 +352,11 @@ def _choose_test(joined: _Joined, options: Options) -> str:
             "choose one of these, or give files of the other kind",
         )
     return test
+
+
+def _suits_all(joined: _Joined, test: str) -> bool:
+    """Whether a test is made for what is compared."""
+    return all(suits(test, metric) for metric in joined.cells)
 
 
 def _resample(joined: _Joined, metric: str, estimates: Estimates[Any], procedure: Procedure) -> None:
@@ -365,8 +372,8 @@ def _resample(joined: _Joined, metric: str, estimates: Estimates[Any], procedure
 
 
 def _make_procedure(kind: _Kind, metric: str, test: str, options: Options) -> Procedure:
-    if test == "delong" and metric != "auc":
-        raise InputError("--test is delong and --metric is " + metric, "auc", "take --test bootstrap")
+    if not suits(test, metric):
+        raise InputError(f"--test is {test} and --metric is {metric}", MADE_FOR[test], "take --test bootstrap")
     if options.adjustment == MAX_T and (test not in BOOTSTRAPS or options.reference != BEST):
         raise InputError(
             f"--adjustment is max_t, the test is {test} and the reference {options.reference}",
@@ -399,10 +406,10 @@ def _reasons(joined: _Joined, test: str, options: Options) -> list[str]:
     if options.test:
         why = f"as asked for; {joined.evidence}"
     elif test != kind.tests[0]:
-        why = f"{joined.evidence}; DeLong's test is made for the AUC only"
+        why = f"{joined.evidence}; {kind.tests[0]} is made for the {METRICS[kind.metrics[0]].label} only"
     else:
         why = f"{joined.evidence}. {kind.why}"
-    others = [other for other in kind.tests if other != test]
+    others = [other for other in kind.tests if other != test and _suits_all(joined, other)]
     reasons = [f"Test: {test}, because {why}." if not options.test else f"Test: {test}, {why}."]
     if others:
         reasons.append(f"Other tests for such files: {', '.join(f'--test {other}' for other in others)}.")

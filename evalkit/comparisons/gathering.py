@@ -1,135 +1,143 @@
-"""Everything a study's table is computed from: its runs on disk, aligned, and the reports of how they came about."""
+"""Everything a table or figure is computed from: runs on disk, aligned, and the reports of how they came about."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-import stats
+import pandas as pd
+
 from evalkit.comparisons.agreement import require_agreement
 from evalkit.comparisons.alignment import Alignment, Unit
-from evalkit.comparisons.cells import MEAN, Cell, Floats, TestSet
-from evalkit.comparisons.comparing import Place
-from evalkit.comparisons.estimation.scores import ScoreEstimates
-from evalkit.comparisons.procedure import Procedure, make_procedure, shown_settings
-from evalkit.comparisons.runs import FoundRun, find_runs, load_cells, require_complete
+from evalkit.comparisons.cells import Cell, Floats, TestSet
+from evalkit.comparisons.runs import FoundRun, Selection, find_runs, load_cells, require_complete
 from evalkit.config.loading import Study
-from evalkit.config.strict import nearest
 from evalkit.errors import InputError
-from evalkit.plan import count_repeats
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """A table's predictions and what is known of them.
+    """The runs of a selection, with their predictions, and what is known of them.
 
     Attributes
     ----------
     study : Study
-    name : str
-        The table.
-    procedure : Procedure
+    selection : Selection
     found : list of FoundRun
-    manifest, splits : dict
-        The reports of reading the data set and of dividing it; empty where nothing has been run.
+    reports : dict of str to dict
+        The report of reading each data set, trained or tested on; empty where nothing has been run.
+    splits : dict
+        The report of dividing the data set; empty where nothing has been run.
+    classes_known : bool
+        Whether all classes are known; else those of the test set are the ones that were asked for.
     test_set : TestSet
-    n_images : int
-        Test images.
-    targets : list of str
-        In the order of the rows.
+    images : Series
+        Number of each test image's case, by image id.
     cells : dict of str to list of Cell
-        By setting, in the study's order.
+        By setting; outcomes are scores (n, classes).
     """
 
     study: Study
-    name: str
-    procedure: Procedure
+    selection: Selection
     found: list[FoundRun]
-    manifest: dict[str, Any]
+    reports: dict[str, dict[str, Any]]
     splits: dict[str, Any]
+    classes_known: bool
     test_set: TestSet
-    n_images: int
-    targets: list[str]
+    images: pd.Series
     cells: dict[str, list[Cell[Floats]]]
 
-    def place(self, setting: str) -> Place:
-        """The columns that say where a setting's rows belong."""
-        evaluation = self.study.table(self.name).evaluation
-        return Place(self.name, self.study.name, self.study.evaluation(evaluation).dataset, evaluation, setting)
+    @property
+    def multiclass(self) -> bool:
+        """Whether each case has exactly one class."""
+        return self.study.evaluation(self.selection.evaluation).task == "multiclass"
 
-    def estimates(self, setting: str, engine: Any = stats) -> ScoreEstimates:
-        """The numbers of one setting, by the tests of an engine."""
-        evaluation = self.study.evaluation(self.study.table(self.name).evaluation)
-        return ScoreEstimates(self.test_set, self.procedure, count_repeats(evaluation, setting), engine)
+    @property
+    def tested(self) -> str:
+        """The data set that the cases are from."""
+        return self.selection.test_on or self.study.evaluation(self.selection.evaluation).dataset
+
+    def open_alignment(self) -> Alignment:
+        """An alignment of other predictions of the same runs, with their classes and unit."""
+        return _open_alignment(self.study, self.selection, self.test_set.classes, cast(Unit, self.test_set.unit))
 
 
-def gather_table(study: Study, name: str, *, partial: bool = False) -> Gathered:
-    """Find, check, read and align a table's runs.
+def gather_runs(study: Study, selection: Selection, *, classes: Sequence[str] = (), partial: bool = False) -> Gathered:
+    """Find, check, read and align the runs of a selection.
 
     Parameters
     ----------
     study : Study
-    name : str
-        The table's key in the study file.
+    selection : Selection
+    classes : sequence of str
+        All that is known of the classes where nothing has been read yet.
     partial : bool
         Take the runs there are.
 
     Raises
     ------
     InputError
-        A run is missing or out of date (unless `partial`), runs were not made alike, predictions do not match each
-        other, or the table asks for something that it cannot have.
+        A run is missing or out of date (unless `partial`), runs were not made alike, or predictions do not match each
+        other or the task.
     """
-    procedure = make_procedure(study, name)
-    table = study.table(name)
-    evaluation = study.evaluation(table.evaluation)
-    found = find_runs(study, name)
+    evaluation = study.evaluation(selection.evaluation)
+    found = find_runs(study, selection)
     if not partial:
-        require_complete(study, name, found)
+        require_complete(study, selection, found)
     needed = any(each.record for each in found)
-    manifest = _read_report(
-        study.layout.manifest(evaluation.dataset),
-        needed=needed,
-        command=f"python -m evalkit.datasets --study {study.source} --dataset {evaluation.dataset}",
-    )
+    reports = {
+        dataset: _read_report(
+            study.layout.manifest(dataset),
+            needed=needed,
+            command=f"python -m evalkit.datasets --study {study.source} --dataset {dataset}",
+        )
+        for dataset in (evaluation.dataset, *([selection.test_on] if selection.test_on else []))
+    }
     splits = _read_report(
-        study.layout.splits(table.evaluation),
+        study.layout.splits(selection.evaluation),
         needed=needed,
-        command=f"python -m evalkit.splits --study {study.source} --evaluation {table.evaluation}",
+        command=f"python -m evalkit.splits --study {study.source} --evaluation {selection.evaluation}",
     )
-    # Where nothing has been read yet, the targets that the table names are all that is known of the classes.
-    labels = (
-        evaluation.labels
-        or splits.get("labels")
-        or manifest.get("default_labels")
-        or [target for target in table.targets or () if target != MEAN]
-    )
-    found = require_agreement(study, name, found, labels, partial=partial)
-    alignment = Alignment(
-        cast(Unit, evaluation.aggregate or manifest.get("unit", "image")),
-        classes=labels,
-        remedy="remove the run folders that are out of date and run: "
-        f"snakemake --cores 8 --config study={study.source} -- reports/{name}.csv",
-    )
+    known = evaluation.labels or splits.get("labels") or reports[evaluation.dataset].get("default_labels")
+    labels = known or list(dict.fromkeys(classes))
+    found = require_agreement(study, selection, found, labels, partial=partial)
+    tested = reports[selection.test_on or evaluation.dataset]
+    unit = cast(Unit, evaluation.aggregate or tested.get("unit", "image"))
+    alignment = _open_alignment(study, selection, labels, unit)
     by_setting = {
-        setting: load_cells(study, list(runs), alignment)
+        setting: load_cells(study, list(runs), alignment.read, selection.predictions)
         for setting, runs in groupby(found, key=lambda each: each.run.setting)
     }
-    test_set = alignment.test_set()
-    return Gathered(
+    gathered = Gathered(
         study=study,
-        name=name,
-        procedure=procedure,
+        selection=selection,
         found=found,
-        manifest=manifest,
+        reports=reports,
         splits=splits,
-        test_set=test_set,
-        n_images=alignment.n_images,
-        targets=_choose_targets(study, name, test_set),
-        cells={setting: by_setting[setting] for setting in shown_settings(study, name)},
+        classes_known=bool(known),
+        test_set=alignment.test_set(),
+        images=alignment.images,
+        cells={setting: by_setting[setting] for setting in selection.settings},
+    )
+    if gathered.multiclass and (gathered.test_set.targets.sum(axis=1) != 1).any():
+        raise InputError(
+            f"{study.source}: evaluations.{selection.evaluation} is multiclass, and its predictions are not",
+            "predictions of exactly one class for each image",
+            "remove the run folders and run the study again",
+        )
+    return gathered
+
+
+def _open_alignment(study: Study, selection: Selection, classes: Sequence[str], unit: Unit) -> Alignment:
+    return Alignment(
+        unit,
+        classes=classes,
+        remedy="remove the run folders that are out of date and run: "
+        f"snakemake --cores 8 --config study={study.source} -- reports/{selection.report}",
     )
 
 
@@ -145,16 +153,3 @@ def _read_report(path: Path, *, needed: bool, command: str) -> dict[str, Any]:
             f"{path} does not exist", "the report that says what the runs were made on", f"make it: {command}"
         ) from None
     return report
-
-
-def _choose_targets(study: Study, name: str, test_set: TestSet) -> list[str]:
-    targets = study.table(name).targets or [MEAN, *test_set.classes]
-    valid = [MEAN, *test_set.classes]
-    for target in targets:
-        if target not in valid and test_set.classes:
-            raise InputError(
-                f"{study.source}: tables.{name}.targets names {target!r}, which was not predicted",
-                f"a predicted class or {MEAN!r}{nearest(target, valid)}",
-                "correct the name",
-            )
-    return targets

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from evalkit.comparisons.cells import ALL
+from evalkit.config.evaluations import Evaluation
 from evalkit.config.loading import Study
+from evalkit.config.tables import Table
 from evalkit.errors import InputError
-from evalkit.metrics import METRICS, Metric
+from evalkit.metrics import CLASS_METRICS, METRICS, OVERALL_METRICS, SCORE_METRICS, Metric
 from evalkit.plan import count_repeats
 from evalkit.seeds import seed_from
 
 #: Tests that compare two fixed networks: they say nothing about other draws or other training seeds.
-FIXED_NETWORKS = ("delong", "bootstrap")
+FIXED_NETWORKS = ("delong", "bootstrap", "mcnemar_exact", "stuart_maxwell")
+#: Tests that are made for one metric; the other metrics of a table are compared by bootstrap instead.
+MADE_FOR = {"delong": "auc", "mcnemar_exact": "accuracy", "stuart_maxwell": "accuracy"}
 #: Tests that have replicates.
 BOOTSTRAPS = ("bootstrap", "bootstrap_two_way", "map_bootstrap")
 
@@ -67,15 +72,19 @@ class Procedure:
         return [(test, role) for test, role in asked if test != primary]
 
 
-def make_procedure(study: Study, name: str) -> Procedure:
-    """The procedure of a study's table, after `check_table`."""
+def make_procedure(study: Study, name: str, metric: str) -> Procedure:
+    """The procedure of one metric of a study's table, after `check_table`.
+
+    A test that is made for another metric of the table gives way: the primary one to the bootstrap, the paper's to
+    none. The seed is the table's, so that its metrics share their resamples.
+    """
     check_table(study, name)
     table = study.table(name)
     shown = shown_backbones(study, name)
     return Procedure(
-        metric=METRICS[table.metrics[0]],
-        primary=table.primary,
-        paper=table.paper,
+        metric=METRICS[metric],
+        primary=table.primary if suits(table.primary, metric) else "bootstrap",
+        paper=table.paper if table.paper and suits(table.paper, metric) else None,
         policies=tuple(table.policies),
         reference=table.reference,
         baselines={
@@ -103,41 +112,38 @@ def shown_settings(study: Study, name: str) -> list[str]:
     return table.settings or study.evaluation(table.evaluation).list_settings()
 
 
+def suits(test: str, metric: str) -> bool:
+    """Whether a test is made for a metric, or for any."""
+    return MADE_FOR.get(test, metric) == metric
+
+
+def has_target(metric: str, target: str, *, multiclass: bool) -> bool:
+    """Whether a metric has a number for a target: a class or the mean over classes, or all classes together."""
+    if target == ALL:
+        return metric == "accuracy" or (multiclass and metric in OVERALL_METRICS)
+    return metric != "accuracy"
+
+
 def check_table(study: Study, name: str) -> None:
     """Refuse what a table cannot mean; needs no results.
 
     Raises
     ------
     InputError
-        The paired t-test for conclusions, a test of two fixed networks in a setting with several runs, DeLong's test
-        of another metric than the AUC, max_t without a bootstrap or without policy best, or a reference that is not
-        among the table's rows.
+        The paired t-test or Stuart-Maxwell's for conclusions; a test of two fixed networks in a setting with several
+        runs; a test made for one metric where the table does not have it; metrics of called classes where several
+        labels may hold for an image; a target that no metric has; max_t without a bootstrap or without policy best; a
+        reference that is not among the table's rows.
     """
     table = study.table(name)
     place = f"{study.source}: tables.{name}"
     evaluation = study.evaluation(table.evaluation)
-    if table.primary == "ttest_paired":
-        raise InputError(
-            f"{place}.primary is ttest_paired, which takes the test patients for fixed: it sees that draws vary, not "
-            "that other patients would give other numbers, and finds differences too often",
-            "a test whose conclusions hold for other patients",
-            "set primary to bootstrap_two_way and, to show this test beside it, paper to ttest_paired",
-        )
+    _check_primary(table, place)
+    _check_metrics(table, evaluation, place)
+    settings = shown_settings(study, name)
     for key, test in (("primary", table.primary), ("paper", table.paper)):
-        if test == "delong" and table.metrics != ["auc"]:
-            raise InputError(
-                f"{place}.{key} is delong and its metric is {table.metric}",
-                "metric: auc, the only one that DeLong's test is made for",
-                f"set {key} to bootstrap or bootstrap_two_way",
-            )
-        for setting in shown_settings(study, name):
-            runs = count_repeats(evaluation, setting)
-            if test in FIXED_NETWORKS and runs > 1:
-                raise InputError(
-                    f"{place}.{key} is {test}, and {setting} has {runs} runs of each backbone",
-                    f"one run: {test} compares two fixed networks and does not see that draws and seeds vary",
-                    f"set {key} to bootstrap_two_way, or name only settings with one run under tables.{name}.settings",
-                )
+        if test:
+            _check_test(test, table, evaluation, settings, f"{place}.{key}")
     if table.adjustment == "max_t" and ("best" not in table.policies or table.primary not in BOOTSTRAPS):
         raise InputError(
             f"{place}.adjustment is max_t, with primary {table.primary} and the policies {', '.join(table.policies)}",
@@ -150,3 +156,62 @@ def check_table(study: Study, name: str) -> None:
             f"one of {', '.join(shown_backbones(study, name))}",
             f"add it to tables.{name}.backbones",
         )
+
+
+def _check_primary(table: Table, place: str) -> None:
+    """Refuse tests whose question is not the one that conclusions answer."""
+    if table.primary == "ttest_paired":
+        raise InputError(
+            f"{place}.primary is ttest_paired, which takes the test patients for fixed: it sees that draws vary, not "
+            "that other patients would give other numbers, and finds differences too often",
+            "a test whose conclusions hold for other patients",
+            "set primary to bootstrap_two_way and, to show this test beside it, paper to ttest_paired",
+        )
+    if table.primary == "stuart_maxwell":
+        raise InputError(
+            f"{place}.primary is stuart_maxwell, which asks whether two models call each class equally often: one may "
+            "be right far more often than the other and call them alike, or call them otherwise and be right as often",
+            "a test of what the table shows, how often models are right",
+            "set primary to mcnemar_exact and, to show this test beside it, paper to stuart_maxwell",
+        )
+
+
+def _check_metrics(table: Table, evaluation: Evaluation, place: str) -> None:
+    """Refuse metrics that the task's predictions do not have, and targets that no metric has."""
+    multiclass = evaluation.task == "multiclass"
+    of_calls = [metric for metric in table.metrics if metric in CLASS_METRICS]
+    if of_calls and not multiclass:
+        raise InputError(
+            f"{place}.metric has {', '.join(of_calls)}, and {table.evaluation} is multilabel: its networks give a "
+            "probability for each label and call no class",
+            f"metrics of probabilities: {', '.join(SCORE_METRICS)}",
+            "choose among these; where exactly one label holds for each image, set the evaluation's task to multiclass",
+        )
+    for target in table.targets or ():
+        if not any(has_target(metric, target, multiclass=multiclass) for metric in table.metrics):
+            raise InputError(
+                f"{place}.targets names {target!r}, for which {', '.join(table.metrics)} has no number",
+                "'all' for the accuracy"
+                + (f" and for {', '.join(OVERALL_METRICS)}" if multiclass else "")
+                + "; 'mean' and classes for the other metrics",
+                "remove it from the targets, or add a metric that has it",
+            )
+
+
+def _check_test(test: str, table: Table, evaluation: Evaluation, settings: Sequence[str], place: str) -> None:
+    """Refuse a test of a metric that the table does not have, or of fixed networks where there are several runs."""
+    if not any(suits(test, metric) for metric in table.metrics):
+        raise InputError(
+            f"{place} is {test} and the table's metrics are {', '.join(table.metrics)}",
+            f"metric: {MADE_FOR[test]} among them, the only one that this test is made for",
+            f"set it to bootstrap or bootstrap_two_way, or add {MADE_FOR[test]} to the table's metrics",
+        )
+    for setting in settings:
+        runs = count_repeats(evaluation, setting)
+        if test in FIXED_NETWORKS and runs > 1:
+            key = place.rpartition(".")[2]
+            raise InputError(
+                f"{place} is {test}, and {setting} has {runs} runs of each backbone",
+                f"one run: {test} compares two fixed networks and does not see that draws and seeds vary",
+                f"set {key} to bootstrap_two_way, or name only settings with one run under the table's settings",
+            )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
-from evalkit.atomic import replacing
-from evalkit.errors import InputError
+from evalkit.tidy import Kind, RowFormat
 
 NAN = math.nan
 
@@ -96,26 +94,19 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
-_TYPES = {field.name: str(field.type) for field in dataclasses.fields(Row)}
-_DTYPES = {"str": "str", "bool": "bool", "float": "float64", "int | None": "Int64"}
+_FORMAT = RowFormat(
+    {field.name: cast(Kind, field.type) for field in dataclasses.fields(Row)}, maker="python -m evalkit.comparisons"
+)
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Lay rows out as a table with the columns `COLUMNS`; counts are nullable integers, missing floats NaN."""
-    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=list(COLUMNS))
-    return frame.astype({name: _DTYPES[_TYPES[name]] for name in COLUMNS})
+    return _FORMAT.to_frame([dataclasses.asdict(row) for row in rows])
 
 
 def write_rows(path: Path, frame: pd.DataFrame) -> None:
-    """Write tidy rows as CSV, whole or not at all.
-
-    Floats are written in the shortest form that reads back as the same number, missing values as nothing.
-    """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for values in frame[list(COLUMNS)].itertuples(index=False):
-            writer.writerow([_spell(value) for value in values])
+    """Write tidy rows as CSV, whole or not at all; see `evalkit.tidy.RowFormat.write`."""
+    _FORMAT.write(path, frame)
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -126,40 +117,4 @@ def read_rows(path: Path) -> pd.DataFrame:
     InputError
         The file is missing, or has other columns than tidy rows have.
     """
-    try:
-        # As text first: a class may well be called "NA", and pandas' own reading of floats is not exact everywhere.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise _not_rows(path, f"cannot be read: {error}") from None
-    if tuple(frame.columns) != COLUMNS:
-        raise _not_rows(path, f"has the columns {', '.join(frame.columns)}")
-    try:
-        return pd.DataFrame({name: _parse(frame[name], _TYPES[name]) for name in COLUMNS})
-    except ValueError as error:
-        raise _not_rows(path, f"holds something else than its columns should: {error}") from None
-
-
-def _parse(column: pd.Series, kind: str) -> pd.Series:
-    if kind == "bool":
-        return column == "True"
-    if kind == "float":
-        return pd.Series([float(text or "nan") for text in column], dtype="float64")
-    if kind == "int | None":
-        return pd.Series([int(text) if text else None for text in column], dtype="Int64")
-    return column
-
-
-def _not_rows(path: Path, found: str) -> InputError:
-    return InputError(
-        f"{path} {found}",
-        f"tidy rows, as `python -m evalkit.comparisons` writes them: {', '.join(COLUMNS)}",
-        "make the table again",
-    )
-
-
-def _spell(value: Any) -> str:
-    if value is pd.NA or value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else repr(float(value))
-    return str(value)
+    return _FORMAT.read(path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from evalkit.comparisons.alignment import Alignment
-from evalkit.comparisons.cells import Cell
+from evalkit.comparisons.cells import Cell, Outcome
 from evalkit.comparisons.procedure import shown_backbones, shown_settings
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
@@ -18,14 +18,52 @@ DONE = "done"
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which runs a table or figure shows, and what they were tested on.
+
+    Attributes
+    ----------
+    report : str
+        The file that is made of them, below ``reports/``: ``table7.csv``.
+    evaluation : str
+    settings, backbones : tuple of str
+        In the order they are shown in.
+    test_on : str or None
+        Another data set; the evaluation's own where there is none.
+    """
+
+    report: str
+    evaluation: str
+    settings: tuple[str, ...]
+    backbones: tuple[str, ...]
+    test_on: str | None = None
+
+    @property
+    def predictions(self) -> str:
+        """The file of each run that holds what is shown."""
+        return "predictions.parquet" if self.test_on is None else f"predictions-{self.test_on}.parquet"
+
+
+def select_runs(study: Study, table: str) -> Selection:
+    """The runs of a table."""
+    return Selection(
+        report=f"{table}.csv",
+        evaluation=study.table(table).evaluation,
+        settings=tuple(shown_settings(study, table)),
+        backbones=tuple(shown_backbones(study, table)),
+        test_on=study.table(table).test_on,
+    )
+
+
+@dataclass(frozen=True)
 class FoundRun:
-    """One run that a table needs.
+    """One run that a table or figure needs.
 
     Attributes
     ----------
     run : Run
     record : dict
-        Its run.json; empty where the run has not been made, or is out of date.
+        Its run.json; empty where the run has not been made, has not been tested on what is shown, or is out of date.
     out_of_date : bool
         It was made with other labels, another recipe or other steps than the study's, and counts as missing.
     """
@@ -47,39 +85,48 @@ class FoundRun:
         return self.outcome if self.outcome.startswith("undefined") else f"failed: {self.outcome}"
 
 
-def find_runs(study: Study, table: str) -> list[FoundRun]:
-    """Every run of a table, by setting, backbone and repeat, in the study's order."""
-    evaluation = study.table(table).evaluation
+def find_runs(study: Study, selection: Selection) -> list[FoundRun]:
+    """Every run of a selection, by setting, backbone and repeat."""
+    evaluation = selection.evaluation
     runs = [
         Run(evaluation, setting, backbone, repeat)
-        for setting in shown_settings(study, table)
-        for backbone in shown_backbones(study, table)
+        for setting in selection.settings
+        for backbone in selection.backbones
         for repeat in range(count_repeats(study.evaluation(evaluation), setting))
     ]
-    return [FoundRun(run, read_record(study.layout.run(*run))) for run in runs]
+    return [FoundRun(run, _read_record(study, selection, run)) for run in runs]
 
 
-def require_complete(study: Study, table: str, found: Sequence[FoundRun]) -> None:
+def _read_record(study: Study, selection: Selection, run: Run) -> dict[str, Any]:
+    record = read_record(study.layout.run(*run))
+    untested = record.get("outcome") == DONE and selection.predictions not in record.get("outputs", {})
+    return {} if selection.test_on is not None and untested else record
+
+
+def require_complete(study: Study, selection: Selection, found: Sequence[FoundRun]) -> None:
     """Refuse to make a table from part of its runs. A run that failed counts as made: its failure is a result.
 
     Raises
     ------
     InputError
-        A run is missing; the first ones are named.
+        A run is missing, or was not tested on what is shown; the first ones are named.
     """
     missing = [each.run for each in found if not each.record]
     if missing:
         first = "".join(f"\n  - {study.layout.run(*run)}" for run in missing[:3])
         more = f"\n  - and {len(missing) - 3} more" if len(missing) > 3 else ""
+        named = "" if selection.test_on is None else f" that names {selection.predictions}"
         raise InputError(
-            f"{len(missing)} of {len(found)} runs of table {table} are missing:{first}{more}",
-            "a run.json in each of these folders",
-            f"snakemake --cores 8 --config study={study.source} -- reports/{table}.csv makes them; "
+            f"{len(missing)} of {len(found)} runs of {selection.report} are missing:{first}{more}",
+            f"a run.json in each of these folders{named}",
+            f"snakemake --cores 8 --config study={study.source} -- reports/{selection.report} makes them; "
             f"evalkit tables {study.source} --partial shows what is there",
         )
 
 
-def load_cells(study: Study, found: Sequence[FoundRun], alignment: Alignment) -> list[Cell]:
+def load_cells(
+    study: Study, found: Sequence[FoundRun], read: Callable[[Path], Outcome], predictions: str
+) -> list[Cell[Outcome]]:
     """Load one setting's predictions.
 
     Parameters
@@ -87,8 +134,10 @@ def load_cells(study: Study, found: Sequence[FoundRun], alignment: Alignment) ->
     study : Study
     found : sequence of FoundRun
         The setting's runs, backbone by backbone.
-    alignment : Alignment
-        Checks that every run of the table was tested on the same cases.
+    read : callable
+        Reads one run's file, as `Alignment.read`, which checks that every run was tested on the same cases.
+    predictions : str
+        The file's name in each run's folder.
 
     Returns
     -------
@@ -104,14 +153,14 @@ def load_cells(study: Study, found: Sequence[FoundRun], alignment: Alignment) ->
     for backbone in dict.fromkeys(each.run.backbone for each in found):
         runs = [each for each in found if each.run.backbone == backbone]
         done = [each.run for each in runs if each.outcome == DONE]
-        scores = [alignment.read(study.layout.run(*run) / "predictions.parquet") for run in done]
+        outcomes = [read(study.layout.run(*run) / predictions) for run in done]
         cells.append(
             Cell(
                 backbone=backbone,
                 label=study.backbone(backbone).label,
                 expected=len(runs),
                 repeats=tuple(run.repeat for run in done),
-                outcomes=tuple(scores),
+                outcomes=tuple(outcomes),
                 missing="" if done else _why_missing(study, backbone, runs),
             )
         )

@@ -11,6 +11,7 @@ from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.estimation.base import Estimates, quietly
 from evalkit.comparisons.procedure import BOOTSTRAPS, Procedure
 from evalkit.comparisons.rows import Row
+from evalkit.comparisons.subgroups import EVERYONE
 from stats import compare_with_best
 
 #: The adjustment that is made here; others are made of p-values alone.
@@ -29,7 +30,8 @@ class AgainstBest:
         if row.policy != "best" or row.test not in BOOTSTRAPS or row.backbone not in self.bounds:
             return row
         low, high, p = self.bounds[row.backbone]
-        column = "/".join(filter(None, (row.table, row.metric, row.setting, row.target, row.policy)))
+        place = (row.table, row.metric, row.setting, row.target, name_subgroup(row), row.policy)
+        column = "/".join(filter(None, place))
         return replace(
             row,
             difference_ci_low=low,
@@ -39,6 +41,11 @@ class AgainstBest:
             family=f"{column}/all pairs",
             family_size=self.pairs,
         )
+
+
+def name_subgroup(row: Row) -> str:
+    """A row's subgroup as the names of families have it: none for everyone."""
+    return "" if row.subgroup == EVERYONE else row.subgroup
 
 
 def compare_column_with_best(

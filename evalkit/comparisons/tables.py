@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import stats
 from evalkit.atomic import write_json
 from evalkit.comparisons.comparing import ComparedRow, compare_setting
 from evalkit.comparisons.context import describe_table
 from evalkit.comparisons.families import adjust_families
-from evalkit.comparisons.gathering import gather_table
 from evalkit.comparisons.rows import to_frame, write_rows
+from evalkit.comparisons.sections import gather_table
 from evalkit.config.loading import Study
 
 
@@ -37,9 +38,10 @@ def write_table(study: Study, name: str, *, partial: bool = False) -> Path:
     """
     gathered = gather_table(study, name, partial=partial)
     compared: list[ComparedRow] = []
-    for setting, cells in gathered.cells.items():
-        estimates = gathered.estimates(setting)
-        compared += compare_setting(gathered.place(setting), estimates, cells, gathered.targets, gathered.procedure)
+    for section in gathered.sections():
+        compared += compare_setting(
+            section.place, section.estimates(stats), section.cells, section.targets, section.procedure
+        )
     table = study.table(name)
     rows = adjust_families([each.row for each in compared], adjustment=table.adjustment, family=table.family)
 

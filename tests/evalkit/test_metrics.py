@@ -23,6 +23,15 @@ def test_a_class_without_positives_or_negatives_has_no_value():
     assert np.isnan(measure_classes(METRICS["auc"], targets, np.random.default_rng(0).random((3, 3)))).all()
 
 
+@pytest.mark.parametrize(("name", "needs"), [("auc", (0, 1)), ("sensitivity95", (1,)), ("brier", ()), ("ece", ())])
+def test_a_metric_is_defined_where_what_it_needs_is_there(name, needs):
+    targets = np.array([[0.0, 1.0, 0.0, np.nan], [0.0, 1.0, 1.0, np.nan]])
+    values = measure_classes(METRICS[name], targets, np.ones((2, 4)))
+    assert np.isfinite(values).tolist() == [1 not in needs, 0 not in needs, True, False]
+
+
 def test_the_registry_knows_which_way_is_up():
-    assert {name for name, metric in METRICS.items() if not metric.higher_is_better} == {"rmse", "lpips", "fid"}
+    assert {name for name, metric in METRICS.items() if not metric.higher_is_better} == {
+        *("brier", "ece", "rmse", "lpips", "fid")
+    }
     assert all(name == metric.name for name, metric in METRICS.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -17,7 +18,7 @@ LABELS = {"bad": SCRIPT, "good": "A&B_1 % #{x} \\emph{y}~^$", "failed": "a|b*c`d
 ESTIMATES = {"bad": 0.612, "good": 0.8416, "failed": NAN}
 
 
-def make_row(setting, target, backbone, policy="best", role="primary", **changes):
+def make_row_of(setting, target, backbone, policy="best", role="primary", *, metric="auc", **changes):
     repeated = setting == LOW
     estimate = ESTIMATES[backbone]
     missing = math.isnan(estimate)
@@ -42,27 +43,34 @@ def make_row(setting, target, backbone, policy="best", role="primary", **changes
         "family_size": 2 if compared else None,
         "status": {"bad": "ok", "good": "reference", "failed": "failed: out of memory"}[backbone],
     }
-    return Row(
-        *("table7", "study", "data", "main", setting, backbone, LABELS[backbone], target, "all", "auc", True),
+    row = Row(
+        *("table7", "study", "data", "main", setting, backbone, LABELS[backbone], target, "all", metric, True),
         "repeat" if repeated else "image",
         policy=policy,
         role=role,
-        **{**values, **changes},
+        **values,
     )
+    return dataclasses.replace(row, **changes)
+
+
+@pytest.fixture
+def make_row():
+    """Makes single rows."""
+    return make_row_of
 
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
     """Primary rows of every backbone, setting and target, and one further policy's rows of one backbone."""
     made = [
-        make_row(setting, target, backbone)
+        make_row_of(setting, target, backbone)
         for setting in (LOW, ALL)
         for target in ("mean", SCRIPT)
         for backbone in LABELS
     ]
     further = {"reference": "bad", "difference": 0.2296, "difference_ci_low": 0.1, "difference_ci_high": 0.3}
     made += [
-        make_row(
+        make_row_of(
             setting, target, "good", "baseline", "secondary", **further, test="bootstrap", p_adjusted=0.2, status="ok"
         )
         for setting in (LOW, ALL)
@@ -80,9 +88,13 @@ def context() -> dict:
         "study": "study",
         "study_title": "A study_1",
         "evaluation": "main",
+        "task": "multilabel",
         "dataset": "data",
         "drawn": True,
-        "metric": {"name": "auc", "label": "AUC", "higher_is_better": True},
+        "metrics": [{"name": "auc", "label": "AUC", "higher_is_better": True}],
+        "definitions": [],
+        "specificity": {},
+        "external": "",
         "columns": "setting",
         "decimals": 3,
         "confidence_level": 0.95,
@@ -92,7 +104,14 @@ def context() -> dict:
         "adjustment": "holm",
         "family": "cell",
         "tests": {"bootstrap": "bootstrap over test patients", "bootstrap_two_way": "two-way bootstrap"},
-        "test_set": {"images": 90, "patients": 80, "unit": "image", "cases": 90, "positives": {SCRIPT: 40}},
+        "test_set": {
+            "images": 90,
+            "patients": 80,
+            "unit": "image",
+            "cases": 90,
+            "positives": {SCRIPT: 40},
+            "subgroups": {},
+        },
         "runs": {LOW: 10, ALL: 1},
         "backbones": [
             {

@@ -1,10 +1,30 @@
 """Rows laid out as a paper lays them out."""
 
 import pandas as pd
+import pytest
 
-from reports.arranging import arrange, label_setting
+from evalkit.comparisons.rows import to_frame
+from reports.arranging import arrange
+from reports.labels import label_metric, label_setting, label_subgroup, label_target
 
 LOW, ALL = "regime=finetune,fraction=0.1", "regime=finetune,fraction=1"
+METRICS = [
+    {"name": "accuracy", "label": "accuracy", "higher_is_better": True},
+    {"name": "brier", "label": "Brier score", "higher_is_better": False},
+]
+
+
+@pytest.fixture
+def several(make_row, context):
+    """Rows of two metrics in two settings; the second has a class beside its overall number; with their facts."""
+    places = [("accuracy", "all"), ("brier", "all"), ("brier", "viral")]
+    rows = [
+        make_row(setting, target, backbone, metric=metric, higher_is_better=metric == "accuracy")
+        for metric, target in places
+        for setting in (LOW, ALL)
+        for backbone in ("bad", "good")
+    ]
+    return to_frame(rows), {**context, "metrics": METRICS}
 
 
 def test_settings_across_give_a_block_for_each_target(rows, context):
@@ -70,3 +90,62 @@ def test_settings_are_named_by_what_varies():
 def test_a_table_without_further_rows_has_no_further_part(rows, context):
     primary = pd.DataFrame(rows[rows["role"] == "primary"])
     assert arrange(primary, context)[0].further == ()
+
+
+def test_metrics_across_are_each_at_their_overall_target(several):
+    rows, context = several
+    blocks = arrange(rows, {**context, "columns": "metric"})
+    assert [block.title for block in blocks] == ["10 %", "100 %", "10 %, viral", "100 %, viral"]
+    assert blocks[0].columns == ("Accuracy", "Brier score")
+    assert blocks[2].columns == ("Brier score",)
+    assert [block.leading for block in blocks] == [True, True, False, False]
+
+
+def test_the_best_of_each_metric_is_the_one_on_its_better_side(several):
+    rows, context = several
+    bad, good = arrange(rows, {**context, "columns": "metric"})[0].lines
+    assert [cell.best for cell in bad.cells] == [False, True]
+    assert [cell.best for cell in good.cells] == [True, False]
+
+
+def test_several_metrics_give_a_block_each(several):
+    rows, context = several
+    assert [block.title for block in arrange(rows, context)] == [
+        "Accuracy, Overall",
+        "Brier score, Overall",
+        "Brier score, viral",
+    ]
+    by_target = arrange(rows, {**context, "columns": "target"})
+    assert [block.title for block in by_target] == [
+        *("Accuracy, 10 %", "Accuracy, 100 %"),
+        *("Brier score, 10 %", "Brier score, 100 %"),
+    ]
+    assert by_target[2].columns == ("Overall", "viral")
+    assert all(block.leading for block in by_target)
+
+
+def test_subgroups_follow_with_their_sizes(rows, context):
+    women = rows.assign(subgroup="sex=F")
+    context["test_set"]["subgroups"] = {"sex=F": {"cases": 40, "patients": 1}}
+    blocks = arrange(pd.concat([rows, women], ignore_index=True), context)
+    assert [block.title for block in blocks] == [
+        *("Mean over classes", "<script>alert(1)</script>"),
+        "Sex F (40 images of 1 patient), Mean over classes",
+        "Sex F (40 images of 1 patient), <script>alert(1)</script>",
+    ]
+    assert blocks[2].lines == blocks[0].lines
+    assert blocks[2].further == blocks[0].further
+    context["test_set"]["unit"] = "patient"
+    assert arrange(women, context)[0].title == "Sex F (1 patient), Mean over classes"
+
+
+def test_ways_of_training_have_names_for_readers():
+    ways = ["regime=finetune,trainset=full", "regime=probe,trainset=full", "regime=probe,trainset=undersampled"]
+    assert [label_setting(way, ways) for way in ways] == [
+        *("fine-tuned, full", "linear probe, full", "linear probe, undersampled")
+    ]
+    assert label_setting(ways[1], ways[:2]) == "linear probe"
+    assert label_setting("trainset=modified", ["trainset=modified"]) == "modified"
+    assert label_target("all") == "Overall"
+    assert (label_subgroup("all"), label_subgroup("age=>=80")) == ("", "Age >=80")
+    assert label_metric({"label": "sensitivity"}) == "Sensitivity"

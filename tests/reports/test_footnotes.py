@@ -1,6 +1,11 @@
 """What stands under a table."""
 
+import pandas as pd
+
+from evalkit.comparisons.rows import to_frame
 from reports.footnotes import write_footnotes
+
+LOW, ALL = "regime=finetune,fraction=0.1", "regime=finetune,fraction=1"
 
 
 def find(footnotes, start):
@@ -31,7 +36,7 @@ def test_nothing_is_said_that_does_not_hold(rows, context):
     assert "chosen on" not in text
     assert "seeds" not in text
     assert "emonstration" not in text
-    assert "of all settings and targets together" in text
+    assert "of all settings, targets and subgroups together" in text
     assert "role paper" not in text
 
 
@@ -63,3 +68,67 @@ def test_a_table_of_nothing_yet_leaves_no_empty_brackets(rows, context):
     empty = rows.assign(ci_method="", p_adjusted=float("nan"), family_size=None)
     for compact in (False, True):
         assert "()" not in "".join(write_footnotes(empty, context, compact=compact))
+
+
+def test_each_metrics_test_is_named(make_row, context):
+    changes = {"sd": float("nan"), "unit": "image", "ci_method": "wilson"}
+    rows = [
+        make_row(ALL, "all", "bad", metric="accuracy", test="mcnemar_exact", **changes),
+        make_row(ALL, "mean", "bad", metric="f1", test="bootstrap", **changes),
+        make_row(ALL, "mean", "bad", metric="auc", test="bootstrap", **changes),
+        make_row(ALL, "viral", "bad", metric="auc", test="delong", **changes),
+    ]
+    metrics = [("accuracy", "accuracy"), ("f1", "F1"), ("auc", "AUC")]
+    context |= {
+        "metrics": [{"name": name, "label": label, "higher_is_better": True} for name, label in metrics],
+        "definitions": ["F1: macro."],
+        "columns": "metric",
+        "runs": {ALL: 1},
+        "task": "multiclass",
+        "tests": {"mcnemar_exact": "McNemar's exact test", "bootstrap": "bootstrap", "delong": "DeLong's test"},
+    }
+    footnotes = write_footnotes(to_frame(rows), context)
+    assert find(footnotes, "Cells").startswith("Cells: accuracy, F1 and AUC of one run per backbone. ")
+    assert "Wilson's score interval" in find(footnotes, "Cells")
+    assert "F1: macro." in footnotes
+    assert find(footnotes, "Test: ").startswith(
+        "Test: McNemar's exact test (accuracy); bootstrap, 10,000 replicates (F1; AUC: Mean over classes); "
+        "DeLong's test (AUC: viral). "
+    )
+    assert "; of class <script>alert(1)</script> 40." in find(footnotes, "Test set")
+
+
+def test_subgroups_are_exploratory_unless_they_share_a_family(rows, context):
+    both = pd.concat([rows, rows.assign(subgroup="sex=F")], ignore_index=True)
+    assert "exploratory" in find(write_footnotes(both, context), "Subgroups")
+    widened = find(write_footnotes(both, {**context, "family": "table"}), "Subgroups")
+    assert "adjusted together with all others" in widened
+    assert not [text for text in write_footnotes(rows, context) if text.startswith("Subgroups")]
+
+
+def test_a_test_that_only_subgroups_have_is_named_as_such(rows, context):
+    few = rows.assign(subgroup="sex=F", test="mcnemar_exact")
+    context["tests"]["mcnemar_exact"] = "McNemar's exact test"
+    words = find(write_footnotes(pd.concat([rows, few], ignore_index=True), context), "Test:")
+    assert "McNemar's exact test (in some subgroups)" in words
+
+
+def test_probes_have_no_seeds(rows, context):
+    probe = ALL.replace("finetune", "probe")
+    both = rows.replace({"setting": {LOW: probe}}).assign(sd=float("nan"), unit="image")
+    single = find(write_footnotes(both, {**context, "runs": {probe: 1, ALL: 1}}), "Where each backbone was trained")
+    assert single.startswith("Where each backbone was trained once (fine-tuned), the variance")
+    only = write_footnotes(both[both["setting"] == probe], {**context, "runs": {probe: 1}})
+    assert not [text for text in only if "seeds" in text]
+    assert "none, one random trunk for all probes" in find(only, "Weights")
+
+
+def test_settings_of_several_words_are_told_apart(rows, context):
+    ways = {"regime=finetune,trainset=full": 3, "regime=probe,trainset=undersampled": 3}
+    renamed = rows.replace({"setting": dict(zip((LOW, ALL), ways, strict=True))})
+    cells = find(write_footnotes(renamed, {**context, "runs": ways}), "Cells")
+    assert "(n = 3: fine-tuned, full; linear probe, undersampled)" in cells
+
+
+def test_an_external_test_is_told(rows, context):
+    assert "External test: so and so." in write_footnotes(rows, {**context, "external": "External test: so and so."})

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 
 from evalkit.comparisons.rows import write_rows
@@ -44,6 +45,7 @@ def parse_tex(text):
     """Read LaTeX as strictly as TeX does: every special character is escaped or has its place."""
     body = re.sub(r"(?m)^%.*\n", "", text)
     assert body.isascii()
+    body = re.sub(r"Table~\\ref", r"Table \\ref", body)
     body = re.sub(r"\\[%&#_{}$\\`]", "", body)
     assert not re.search(r"[%#$~^_<>|]", body), "a bare special character"
     depth = 0
@@ -53,8 +55,20 @@ def parse_tex(text):
     assert depth == 0
     commands = set(re.findall(r"\\([A-Za-z]+)", body))
     assert commands <= {
-        *("begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "medskip", "linewidth"),
-        *("footnotesize", "par", "textbf", "textsuperscript", "ensuremath", "pm", "times", "Delta"),
+        *(
+            "begin",
+            "end",
+            "centering",
+            "caption",
+            "label",
+            "toprule",
+            "midrule",
+            "bottomrule",
+            "medskip",
+            "linewidth",
+            "ref",
+        ),
+        *("footnotesize", "par", "textbf", "textsuperscript", "shortstack", "ensuremath", "pm", "times", "Delta"),
         *("textless", "textgreater", "textbackslash", "textasciicircum", "textasciitilde", "textbar"),
     }
     return re.sub(r"\\(begin|end)\{\w+\}", "", body)
@@ -114,6 +128,25 @@ def test_tex_is_well_formed_and_holds_names_as_text(rows, context):
 def test_tex_holds_the_first_target_or_every_setting(rows, context):
     assert render_tex(rows, context).count(r"\begin{tabular}") == 1
     assert render_tex(rows, {**context, "columns": "target"}).count(r"\begin{tabular}") == 2
+
+
+def test_several_metrics_are_named_in_each_format(rows, context):
+    context["metrics"] = [
+        {"name": "auc", "label": "AUC", "higher_is_better": True},
+        {"name": "auprc", "label": "AUPRC", "higher_is_better": True},
+    ]
+    both = pd.concat([rows, rows.assign(metric="auprc", subgroup="sex=F")], ignore_index=True)
+    context["test_set"]["subgroups"] = {"sex=F": {"cases": 40, "patients": 30}}
+    assert "A study\\_1: AUC, AUPRC" in render_markdown(both, context)
+    page = render_html(both, context)
+    assert "A study_1: AUC, AUPRC" in page
+    assert "<h2>Sex F (40 images of 30 patients), AUPRC, Mean over classes</h2>" in page
+    text = render_tex(both, context)
+    parse_tex(text)
+    assert text.count(r"\begin{tabular}") == 2
+    assert text.count("Holm") == 1
+    assert text.count(r"As Table~\ref{tab:study-table7}.") == 1
+    assert "A title \\& \\textless{}more\\textgreater{}. AUC, Mean over classes." in text
 
 
 def test_tex_rows_have_as_many_cells_as_columns(rows, context):

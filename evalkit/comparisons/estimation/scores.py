@@ -1,7 +1,8 @@
-"""Probabilities of binary labels: areas under curves, class by class and as the mean over classes."""
+"""Probabilities of classes: areas under curves, calibration and the like, class by class and over all classes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stats
-from evalkit.comparisons.cells import MEAN, Cell, Floats, TestSet
+from evalkit.comparisons.cells import ALL, MEAN, Cell, Floats, TestSet
 from evalkit.comparisons.estimation.base import (
     NAN,
     Difference,
@@ -20,11 +21,13 @@ from evalkit.comparisons.estimation.base import (
     quietly,
 )
 from evalkit.comparisons.procedure import Procedure
-from evalkit.metrics import measure_classes
+from evalkit.metrics import OVERALL_METRICS, SCORE_METRICS, ScoreMetric, measure_classes
 
-#: Tests that compare means over classes, and tests whose sample is the repeats.
-_OF_MEANS = ("bootstrap", "bootstrap_two_way", "ttest_paired")
+#: Tests that compare more than one class, and tests whose sample is the repeats.
+_OF_ANY_TARGET = ("bootstrap", "bootstrap_two_way", "ttest_paired")
 _OF_REPEATS = ("bootstrap_two_way", "ttest_paired")
+
+_Key = tuple[str, tuple[int, ...], bool]
 
 
 class ScoreEstimates:
@@ -37,18 +40,33 @@ class ScoreEstimates:
     ----------
     test_set : TestSet
     procedure : Procedure
+        Its metric is one of `SCORE_METRICS`.
     runs : int
         Runs that the study asks for in each cell of the setting.
     engine : module
         Where the tests come from: `stats`, or `stats.r_reference` for a check of its p-values.
+    lacking : mapping of str to str
+        Classes for which the scores are no use, and the status that says why.
     """
 
-    def __init__(self, test_set: TestSet, procedure: Procedure, runs: int, engine: Any = stats) -> None:
+    def __init__(
+        self,
+        test_set: TestSet,
+        procedure: Procedure,
+        runs: int,
+        engine: Any = stats,
+        *,
+        lacking: Mapping[str, str] | None = None,
+    ) -> None:
         self._test_set, self._procedure, self._runs, self._engine = test_set, procedure, runs, engine
-        undefined = [bool(test_set.why_undefined(column)) for column in range(len(test_set.classes))]
-        self._defined = np.flatnonzero(~np.array(undefined, bool))
-        self._values: dict[tuple[str, tuple[int, ...]], Floats] = {}
-        self._replicates: dict[tuple[str, tuple[int, ...]], Floats] = {}
+        self._of_class = SCORE_METRICS[procedure.metric.name]
+        self._why = [
+            (lacking or {}).get(name) or test_set.why_undefined(column, self._of_class.needs)
+            for column, name in enumerate(test_set.classes)
+        ]
+        self._defined = np.flatnonzero([not why for why in self._why])
+        self._values: dict[_Key, Floats] = {}
+        self._replicates: dict[_Key, Floats] = {}
 
     @property
     def unit(self) -> str:
@@ -74,18 +92,18 @@ class ScoreEstimates:
         """Why a target has no number on this test set, as a status; empty where it has one."""
         column = self._column(target)
         if column is not None:
-            return self._test_set.why_undefined(column)
+            return self._why[column]
+        if target == ALL:
+            return "" if self._test_set.scored(None).any() else f"undefined: no {self._test_set.unit} with a label"
         declared = len(self._test_set.classes)
         return "" if self._defined.size == declared else f"undefined: {self._defined.size}/{declared} classes"
 
     def values(self, cell: Cell[Floats], target: str) -> Floats:
         """The metric of each of a cell's runs (repeats,)."""
-        key = (cell.backbone, cell.repeats)
+        key = (cell.backbone, cell.repeats, target == ALL)
         if key not in self._values:
-            measured = [measure_classes(self._procedure.metric, self._test_set.targets, run) for run in cell.outcomes]
-            self._values[key] = np.array(measured)
-        values, column = self._values[key], self._column(target)
-        return values.mean(axis=1) if column is None else values[:, column]
+            self._values[key] = np.array([self._measure(scores, overall=target == ALL) for scores in cell.outcomes])
+        return self._pick(self._values[key], target, np.arange(len(self._test_set.classes)))
 
     def estimate(self, cell: Cell[Floats], target: str) -> Estimate:
         """Estimate a cell's number for one target."""
@@ -115,7 +133,7 @@ class ScoreEstimates:
         common, status = common_runs(cell, reference)
         if not common:
             return Difference(status=status)
-        if self._column(target) is None and test not in _OF_MEANS:
+        if self._column(target) is None and test not in _OF_ANY_TARGET:
             return Difference(status=f"undefined: {test} compares one class at a time")
         cell, reference = cell.keep(common), reference.keep(common)
         if test in _OF_REPEATS and len(common) < 2:
@@ -129,8 +147,44 @@ class ScoreEstimates:
             difference = self._bootstrap(cell, reference, target)
         return replace(difference, status=status) if difference.status == "ok" else difference
 
+    def replicates(self, cell: Cell[Floats], target: str) -> Floats:
+        """Bootstrap replicates of a cell's estimate (resamples,); NaN where a resample lacks a class."""
+        overall = target == ALL
+        key = (cell.backbone, cell.repeats, overall)
+        if key not in self._replicates:
+            columns = np.arange(len(self._test_set.classes)) if overall else self._defined
+            self._replicates[key] = stats.bootstrap_replicates(
+                self._metric(overall=overall).statistic,
+                self._test_set.targets[:, columns],
+                np.stack([scores[:, columns] for scores in cell.outcomes]),
+                groups=self._test_set.patients,
+                n_resamples=self._procedure.resamples,
+                rng=self._procedure.seed,
+                per_class=True,
+            )
+        return self._pick(self._replicates[key], target, self._defined)
+
     def _column(self, target: str) -> int | None:
-        return None if target == MEAN else self._test_set.classes.index(target)
+        return None if target in (MEAN, ALL) else self._test_set.classes.index(target)
+
+    def _metric(self, *, overall: bool) -> ScoreMetric:
+        return OVERALL_METRICS[self._procedure.metric.name] if overall else self._of_class
+
+    def _measure(self, scores: Floats, *, overall: bool) -> Floats:
+        """A run's number of each class (classes,), or of all together (1,)."""
+        targets = self._test_set.targets
+        if overall:
+            return np.array([self._metric(overall=True).value(targets, scores)])
+        usable = np.full(len(self._why), np.nan)
+        usable[self._defined] = measure_classes(
+            self._procedure.metric, targets[:, self._defined], scores[:, self._defined]
+        )
+        return usable
+
+    def _pick(self, values: Floats, target: str, columns: NDArray[np.intp]) -> Floats:
+        """A target's numbers among those of classes in these columns (..., columns), or of all together (..., 1)."""
+        column = self._column(target)
+        return values.mean(axis=1) if column is None else values[:, int(np.searchsorted(columns, column))]
 
     def _interval(self, cell: Cell[Floats], target: str) -> tuple[float, float, str]:
         level, column = self._procedure.confidence_level, self._column(target)
@@ -142,22 +196,6 @@ class ScoreEstimates:
             return result.low, result.high, "delong_clustered" if clustered else "delong"
         method = "bootstrap_two_way percentile" if len(cell.repeats) > 1 else "bootstrap percentile"
         return *percentiles(self.replicates(cell, target), level), method
-
-    def replicates(self, cell: Cell[Floats], target: str) -> Floats:
-        """Bootstrap replicates of a cell's estimate (resamples,); NaN where a resample lacks a class."""
-        key = (cell.backbone, cell.repeats)
-        if key not in self._replicates:
-            self._replicates[key] = stats.bootstrap_replicates(
-                self._procedure.metric.name,
-                self._test_set.targets[:, self._defined],
-                np.stack([scores[:, self._defined] for scores in cell.outcomes]),
-                groups=self._test_set.patients,
-                n_resamples=self._procedure.resamples,
-                rng=self._procedure.seed,
-                per_class=True,
-            )
-        replicates, column = self._replicates[key], self._column(target)
-        return replicates.mean(axis=1) if column is None else replicates[:, int(np.searchsorted(self._defined, column))]
 
     def _bootstrap(self, cell: Cell[Floats], reference: Cell[Floats], target: str) -> Difference:
         first, second = self.replicates(cell, target), self.replicates(reference, target)

@@ -60,6 +60,7 @@ def test_settings_may_be_made_on_different_devices(results):
     [
         ("recipe.lr", 0.5, "recipe.lr 0.5 and 0.001"),
         ("recipe.augmentation.shift", 0.0, "recipe.augmentation.shift 0.0 and 0.0625"),
+        ("class_weights", "balanced", "class_weights 'balanced' and 'none'"),
         ("labels", ["Edema"], "labels ['Edema'] and ['Edema', 'Effusion', 'Atelectasis']"),
         ("run.steps", 7, "steps 7 and 5"),
     ],
@@ -91,3 +92,13 @@ def test_steps_given_as_epochs_are_counted_from_the_runs_own_images(results):
     change(study, "data.train.images", 301)
     with pytest.raises(InputError, match="steps 5 and 6"):
         write_table(study, "table7")
+
+
+def test_a_probe_is_made_by_the_probe_and_not_by_the_recipe(class_results):
+    settings = ["regime=probe,trainset=full", "regime=probe,trainset=undersampled"]
+    study = class_results.write(changes={"tables.table8.settings": settings})
+    class_results.file.write_text(class_results.file.read_text().replace("lr: 0.001", "lr: 0.002"))
+    assert write_table(class_results.study, "table8").exists()
+    change(study, "recipe.iterations", 7, setting=settings[1])
+    with pytest.raises(InputError, match=r"recipe\.iterations 7 and 500"):
+        write_table(class_results.study, "table8")

@@ -38,7 +38,7 @@ def test_a_missing_run_ends_with_a_message_and_status_2(results):
     (study.layout.run("main", "regime=finetune,fraction=1", "good", 0) / "run.json").unlink()
     made = run("-m", "evalkit.comparisons", "--study", results.file.name, "--table", "table7")
     assert made.returncode == 2
-    assert made.stderr.startswith("error: 1 of 15 runs of table table7 are missing")
+    assert made.stderr.startswith("error: 1 of 15 runs of table7.csv are missing")
     assert "Traceback" not in made.stderr
     partial = run("-m", "evalkit.comparisons", "--study", results.file.name, "--table", "table7", "--partial")
     assert partial.returncode == 0, partial.stderr

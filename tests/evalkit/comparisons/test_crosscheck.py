@@ -47,6 +47,23 @@ def test_a_studys_p_values_agree_with_r(results):
 
 
 @needs_r
+def test_called_classes_agree_with_r(class_results):
+    study = class_results.write(
+        class_results.make_cases(images_per_patient=1), changes={"tables.table8.subgroups": ["sex"]}
+    )
+    cases = class_results.make_cases(images_per_patient=1)
+    class_results.write_manifest("children", cases, sex=["F", "M"] * (len(cases) // 2))
+    write_table(study, "table8")
+    check = check_study(study)
+    of_tests = check[check["quantity"] == "p_value"].groupby(["subgroup", "test"])["status"].unique().map(set)
+    for subgroup in ("all", "sex=F", "sex=M"):
+        assert AGREES in of_tests[subgroup, "mcnemar_exact"]
+        assert AGREES in of_tests[subgroup, "stuart_maxwell"]
+        assert of_tests[subgroup, "bootstrap"] == {"not in R"}
+    assert "agree with R" in require_agreement_with_r(check)
+
+
+@needs_r
 def test_a_changed_p_value_is_found(results):
     study = results.write()
     for name in study.file.tables:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
+from sklearn.metrics import f1_score, precision_score, recall_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 import stats
@@ -95,6 +96,50 @@ def test_the_highest_of_several_scores_is_the_called_class(classes):
     by_class, by_score = run(classes), run(classes, files=("good-scores.csv", "poor-scores.csv"))
     assert by_score.rows["p_value"].tolist() == pytest.approx(by_class.rows["p_value"].tolist(), nan_ok=True)
     assert any("highest score" in note for note in by_score.notes)
+
+
+@pytest.mark.parametrize(("metric", "measure"), [("f1", f1_score), ("recall", recall_score)])
+def test_other_metrics_of_classes_are_shown_by_class_and_bootstrapped(classes, metric, measure):
+    comparison = run(classes, metric=metric.upper(), group_column="patient_id", resamples=500)
+    truth, poor = (read(classes, name) for name in ("labels.csv", "poor.csv"))
+    rows = comparison.rows
+    assert rows["target"].drop_duplicates().tolist() == ["mean", *CLASSES]
+    assert set(rows["test"]) == {"", "bootstrap"}
+    row = pick(rows, backbone="poor", target="mean")
+    assert row["estimate"] == pytest.approx(measure(truth, poor, average="macro"))
+    assert (row["ci_method"], row["n"], row["n_clusters"]) == ("bootstrap percentile", 120, 60)
+    for name, value in zip(CLASSES, measure(truth, poor, average=None, labels=CLASSES), strict=True):
+        assert pick(rows, backbone="poor", target=name)["estimate"] == pytest.approx(value)
+    assert "mcnemar_exact is made for the accuracy only" in comparison.reasons[0]
+    assert not any("--test" in reason for reason in comparison.reasons)
+
+
+def test_tests_of_single_calls_compare_accuracies(classes):
+    with pytest.raises(InputError, match="--test is stuart_maxwell and --metric is recall"):
+        run(classes, metric="recall", test="stuart_maxwell")
+
+
+def test_a_called_class_that_no_case_has_leaves_the_mean_undefined(classes):
+    poor = pd.read_csv(classes / "poor.csv", dtype=str)
+    poor.loc[0, "diagnosis"] = "Viral"
+    poor.to_csv(classes / "poor.csv", index=False)
+    comparison = run(classes, metric="precision", resamples=200)
+    assert set(comparison.rows[comparison.rows["target"] == "mean"]["status"]) == {"undefined: 3/4 classes"}
+    assert set(comparison.rows[comparison.rows["target"] == "Viral"]["status"]) == {"undefined: no image of the class"}
+    assert set(comparison.rows[comparison.rows["target"] == "viral"]["status"]) == {"ok", "reference"}
+    assert "called, but no case's diagnosis: Viral" in comparison.notes
+
+
+def test_decisions_on_a_binary_label_are_asked_for_by_the_metric(tmp_path):
+    rng = np.random.default_rng(1)
+    ids = pd.DataFrame({"image_id": [str(k) for k in range(90)]})
+    y = rng.integers(0, 2, 90)
+    ids.assign(pneumonia=y).to_csv(tmp_path / "labels.csv", index=False)
+    called = {name: np.where(rng.random(90) < quality, y, 1 - y) for name, quality in (("a", 0.9), ("b", 0.7))}
+    for name, calls in called.items():
+        ids.assign(pneumonia=calls).to_csv(tmp_path / f"{name}.csv", index=False)
+    rows = run(tmp_path, files=("a.csv", "b.csv"), metric="precision", resamples=200).rows
+    assert pick(rows, backbone="b", target="1")["estimate"] == pytest.approx(precision_score(y, called["b"]))
 
 
 def test_hard_decisions_on_binary_labels_are_classes_and_ratings_are_scores(tmp_path):

@@ -40,7 +40,7 @@ def test_a_missing_run_is_refused_by_name(results):
     remove(study, LOW, "twin", 2)
     with pytest.raises(InputError) as caught:
         write_table(study, "table7")
-    assert "1 of 15 runs of table table7 are missing" in str(caught.value)
+    assert "1 of 15 runs of table7.csv are missing" in str(caught.value)
     assert str(study.layout.run("main", LOW, "twin", 2)) in str(caught.value)
     assert "--partial" in caught.value.remedy
     assert not study.layout.report("table7.csv").exists()

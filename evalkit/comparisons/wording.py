@@ -1,0 +1,114 @@
+"""Tests, metrics and ways of training in words, for footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from evalkit.comparisons.cells import ALL, MEAN
+from evalkit.config.evaluations import Evaluation
+from evalkit.settings import read_setting
+from stats.probabilities import N_BINS
+
+#: Tests in words, as the subject of a footnote's sentence.
+TESTS = {
+    "delong": "DeLong's test",
+    "delong_clustered": "DeLong's test for clustered data (Obuchowski), patients as clusters",
+    "mcnemar_exact": "McNemar's exact test of which cases are called rightly",
+    "mcnemar_clustered": "McNemar's test of which cases are called rightly, swapping the backbones patient by patient",
+    "stuart_maxwell": "Stuart-Maxwell test of how often each class is called",
+    "stuart_maxwell_clustered": "Stuart-Maxwell test of how often each class is called, swapping the backbones patient "
+    "by patient",
+    "bootstrap": "bootstrap over test patients",
+    "bootstrap_two_way": "two-way bootstrap over repeats and test patients",
+    "map_bootstrap": "bootstrap over test images",
+    "ttest_paired": "paired t-test over repeats",
+    "ttest_corrected": "paired t-test over re-splits, corrected by Nadeau and Bengio",
+    "wilcoxon": "Wilcoxon's signed-rank test",
+}
+
+#: What a training set by class holds.
+_TRAINSETS = {
+    "full": "full, all training images",
+    "undersampled": "undersampled, as many images of each class as the rarest has",
+    "modified": "modified, numbers of images set for each class",
+    "balanced": "balanced, all training images and copies of them that bring each class to the size of the largest",
+}
+
+
+def define_metrics(targets: Mapping[str, Collection[str]], *, multiclass: bool) -> list[str]:
+    """Define a table's metrics, as far as their names leave something open.
+
+    Parameters
+    ----------
+    targets : mapping of str to collection of str
+        The targets shown of each metric.
+    multiclass : bool
+        Whether each case has exactly one class.
+
+    Returns
+    -------
+    list of str
+        Sentences, in the order of the metrics.
+    """
+    rates = _define_rates([name for name in targets if name in ("precision", "recall", "f1")], targets)
+    found = {
+        "auc": "AUC: each class against all others." if multiclass else "",
+        "auprc": "AUPRC: average precision; by chance it is the share of positives.",
+        "sensitivity95": "Sensitivity at 95 % specificity: at the lowest threshold that leaves at least 95 % of the "
+        "validation set's negatives uncalled, chosen for each run and class.",
+        "brier": _define_brier(targets.get("brier", ())),
+        "ece": _define_ece(targets.get("ece", ())),
+        "accuracy": "Accuracy: share of cases whose class is called, the one of the highest probability.",
+        **dict.fromkeys(("precision", "recall", "f1"), rates),
+    }
+    return [sentence for sentence in dict.fromkeys(found[metric] for metric in targets) if sentence]
+
+
+def _define_brier(targets: Collection[str]) -> str:
+    summed = " (overall: summed over classes, so that 2 is worst)" if ALL in targets else ""
+    return f"Brier score: mean squared difference of label and probability{summed}; lower is better."
+
+
+def _define_ece(targets: Collection[str]) -> str:
+    overall = " (overall: of the called class's)" if ALL in targets else ""
+    return (
+        f"ECE: expected calibration error of the probability{overall}, {N_BINS} bins of equal width; lower is better. "
+        "It is biased upwards in small samples, and more so in resamples of them, so that intervals lie high."
+    )
+
+
+def _define_rates(names: Sequence[str], targets: Mapping[str, Collection[str]]) -> str:
+    if not names:
+        return ""
+    words = [{"f1": "F1"}.get(name, name) for name in names]
+    text = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+    mean = ", and as the unweighted mean over classes (macro)" if any(MEAN in targets[name] for name in names) else ""
+    never = "; a class that is never called has a precision of 0" if {"precision", "f1"} & set(names) else ""
+    return f"{text[0].upper()}{text[1:]}: of each class against all others{mean}{never}."
+
+
+def describe_ways(evaluation: Evaluation, settings: Sequence[str]) -> list[str]:
+    """Say what the settings of a table mean for training, as far as that is not a whole network on all images.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    settings : sequence of str
+        Those shown.
+    """
+    axes = [read_setting(setting) for setting in settings]
+    trainsets = list(dict.fromkeys(each.trainset for each in axes))
+    sentences = []
+    if any(each.regime == "probe" for each in axes):
+        sentences.append(
+            "Linear probe: logistic regression on features of the frozen backbone, its penalty chosen on validation."
+        )
+    if trainsets != ["full"]:
+        sentences.append(f"Training sets: {'; '.join(_TRAINSETS[name] for name in trainsets)}.")
+    if "balanced" in trainsets:
+        bounds = [f"rotated by up to {evaluation.balancing.rotate:g} degrees"] if evaluation.balancing.rotate else []
+        bounds += [f"zoomed by up to {100 * evaluation.balancing.zoom:g} %"] if evaluation.balancing.zoom else []
+        sentences.append(f"Copies were made after the split, {' and '.join(bounds) or 'unchanged'}.")
+    if evaluation.class_weights == "balanced":
+        sentences.append("In the loss rare classes weigh more, so that all classes weigh alike.")
+    return sentences
