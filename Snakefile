@@ -8,13 +8,13 @@ import sys
 
 from snakemake.utils import min_version
 
+from evalkit import workflow as facts
 from evalkit.errors import InputError
-from evalkit.workflow import open_study, training_slots
 
 min_version("9.5")
 
 try:
-    study = open_study(config)
+    study = facts.open_study(config)
 except InputError as error:
     raise WorkflowError(error)
 
@@ -23,7 +23,7 @@ PYTHON = shlex.quote(sys.executable)
 
 # --cores may promise more than the machine has; trainings are limited by what it really has.
 if "training" not in workflow.global_resources:
-    workflow.register_resource("training", training_slots(study))
+    workflow.register_resource("training", facts.training_slots(study))
 
 
 wildcard_constraints:
@@ -35,12 +35,15 @@ wildcard_constraints:
     span=r"\d+-\d+",
     size=r"\d+",
     figure="figure_[a-z0-9_]+",
-    table=r"(?!crosscheck\.)[A-Za-z0-9_.-]+",
+    chart=facts.one_of(study.file.figures),
+    tally=facts.one_of(study.file.counts),
+    table=rf"(?!(?:crosscheck|figure_[a-z0-9_]+|{facts.one_of(study.file.counts)})\.)[A-Za-z0-9_.-]+",
 
 
 rule all:
     input:
-        [f"reports/{table}.csv" for table in study.file.tables],
+        [f"reports/{table}.csv" for table in (*study.file.counts, *study.file.tables)],
+        [f"reports/{figure}.pdf" for figure in study.file.figures],
 
 
 include: "evalkit/datasets/rules.smk"

@@ -1,4 +1,4 @@
-"""How far apart the entries of demo-supervised are, over several study seeds: the difference of mean AUC in SDs over draws.
+"""How far apart the entries of demo-supervised are, over several study seeds: difference of mean AUC in SDs over draws.
 
 ``python benchmarks/separation.py`` runs its 10 % cell, scratch against supervised (or `--backbone`), once for
 each seed, pretraining included. Each seed draws other patients, other validation sets and other noise.

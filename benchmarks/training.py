@@ -106,6 +106,7 @@ class Own:
 
         from evalkit.config.recipe import Recipe
         from evalkit.training.batches import Batches
+        from evalkit.training.objectives import MultilabelObjective
         from evalkit.training.pixels import Normaliser, Pixels
 
         recipe = {"lr": 1e-3, "steps": 1, "batch_size": case.batch_size, "augmentation": augmentation}
@@ -116,6 +117,7 @@ class Own:
             targets.numpy(),
             Normaliser([0.5], [0.25], in_channels=1, device=hardware.device),
             batch_size=case.batch_size,
+            objective=MultilabelObjective(),
             augmentation=self.recipe.augmentation,
             seed=0,
             device=hardware.device,

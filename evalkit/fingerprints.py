@@ -27,7 +27,7 @@ def code_hash(module: str) -> str:
     Parameters
     ----------
     module : str
-        A dotted name, for example ``"tasks.classification.multilabel"``. Imports inside functions count.
+        A dotted name, for example ``"tasks.classification.finetuning"``. Imports inside functions count.
 
     Returns
     -------

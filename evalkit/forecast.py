@@ -13,18 +13,29 @@ from rich.table import Column
 from rich.table import Table as RichTable
 
 from evalkit.config.datasets import CheXpertEntry, Dataset
-from evalkit.config.loading import Study
 from evalkit.config.evaluations import Evaluation
+from evalkit.config.loading import Study
 from evalkit.plan import count_repeats, list_jobs, list_runs
-from evalkit.settings import parse_setting
+from evalkit.settings import read_setting
 from evalkit.workflow import gpus, training_slots
 
 #: Images of the public releases, for a forecast without the data: counted on their own annotation files
-#: (CheXpert train and valid, by view; ChestX-ray14).
-PUBLISHED_IMAGES = {("chexpert", "frontal"): 191_229, ("chexpert", "all"): 223_648, ("nih", ""): 112_120}
+#: (CheXpert train and valid, by view; ChestX-ray14), or as published (Kermany).
+PUBLISHED_IMAGES = {
+    ("chexpert", "frontal"): 191_229,
+    ("chexpert", "all"): 223_648,
+    ("nih", ""): 112_120,
+    ("kermany", ""): 5_856,
+}
 
-#: Those of them that are for testing: valid.csv, where the released test set is not there, and the official test list.
-PUBLISHED_TEST_IMAGES = {("chexpert", "frontal"): 202, ("chexpert", "all"): 234, ("nih", ""): 25_596}
+#: Those of them that are for testing: valid.csv, where the released test set is not there, the official test list, and
+#: Kermany's public test folder.
+PUBLISHED_TEST_IMAGES = {
+    ("chexpert", "frontal"): 202,
+    ("chexpert", "all"): 234,
+    ("nih", ""): 25_596,
+    ("kermany", ""): 624,
+}
 
 #: A forward pass costs about a third of a training step (forward, backward with respect to inputs and weights).
 FORWARD_SHARE = 1 / 3
@@ -265,10 +276,15 @@ IMAGES_PER_PHANTOM = 1.5
 def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) -> EvaluationForecast:
     evaluation = study.evaluation(name)
     counts = _split_sizes(study, name, images)
-    runs = training = predicted = 0
+    runs = training = 0
+    # A probe runs each image through the network once, whatever it is then fitted to.
+    predicted = images if "probe" in evaluation.regimes else 0
     for setting in evaluation.list_settings():
-        fraction = float(parse_setting(setting).get("fraction", 1.0))
+        regime, fraction, _ = read_setting(setting)
         repeats = count_repeats(evaluation, setting)
+        if regime == "probe":
+            runs += repeats
+            continue
         drawn = max(1, round(counts["train"] * fraction))
         validated = counts["validation"] * (fraction if evaluation.validation == "fraction" else 1)
         steps = evaluation.training.count_steps(images=drawn, fraction=fraction)

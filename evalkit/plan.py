@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evalkit.config.loading import Study
 from evalkit.config.evaluations import Evaluation
+from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.settings import parse_setting
+from evalkit.settings import read_setting
 
 
 class Run(NamedTuple):
@@ -50,7 +50,7 @@ def parse_span(text: str) -> range:
 
 def count_repeats(evaluation: Evaluation, setting: str) -> int:
     """How many runs a cell has: draws of a fraction below 1, seeds where there is nothing to draw."""
-    drawn = float(parse_setting(setting).get("fraction", 1.0)) < 1
+    drawn = read_setting(setting).fraction < 1
     return evaluation.repeats if drawn else evaluation.seeds
 
 

@@ -39,7 +39,12 @@ class RunRecord(TypedDict, total=False):
     outcome: str
     seed: int
     labels: list[str]
+    #: How rare classes count in the loss.
+    class_weights: str
+    #: How the network was trained, or the linear classifier fitted.
     recipe: dict[str, Any]
+    #: Of a probe: by data set, the key of the features.
+    features: dict[str, str]
     #: Architecture, channels, mean, std, fingerprint of the weights.
     network: dict[str, Any]
     #: Number of images and patients of each part, and a hash of their ids, pixels and labels.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from evalkit.errors import InputError
 
@@ -51,6 +52,26 @@ def parse_setting(text: str) -> dict[str, Value]:
             )
         values[axis] = float(value) if axis == "fraction" else value
     return values
+
+
+class Setting(NamedTuple):
+    """A classification setting, axis by axis; an axis that it does not spell has its default."""
+
+    regime: str = "finetune"
+    fraction: float = 1.0
+    trainset: str = "full"
+
+
+def read_setting(text: str) -> Setting:
+    """Read a setting of a classification task.
+
+    Raises
+    ------
+    InputError
+        As `parse_setting`.
+    """
+    values = parse_setting(text)
+    return Setting(**{axis: values[axis] for axis in Setting._fields if axis in values})  # type: ignore[arg-type]
 
 
 def all_settings(axes: Mapping[str, Sequence[Value]]) -> list[str]:

@@ -5,6 +5,10 @@ from pathlib import Path
 from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash, file_sha256
 
+TEMPLATES = [
+    file_sha256(path)
+    for path in sorted(Path(workflow.basedir, "reports/captions").glob("*.j2"))
+]
 RENDERINGS = facts.REPORT_ENDINGS[1:]
 
 
@@ -33,7 +37,7 @@ rule render:
         layout.root / "logs/tables/{table}-render.log",
     params:
         code=code_hash("reports.tables"),
-        templates=[file_sha256(path) for path in sorted(Path(workflow.basedir, "reports/captions").glob("*.j2"))],
+        templates=TEMPLATES,
     shell:
         "{PYTHON} -m reports.tables {input.rows:q} > {log:q} 2>&1"
 
@@ -63,6 +67,65 @@ rule publish_crosscheck:
         "cp {input:q} {output:q}"
 
 
+rule count:
+    input:
+        lambda wildcards: facts.counted_files(study, wildcards.tally),
+    output:
+        rows=layout.report("{tally}.csv"),
+        context=layout.report("{tally}.json"),
+    log:
+        layout.root / "logs/tables/{tally}-count.log",
+    params:
+        table=lambda wildcards: facts.counts_hash(study, wildcards.tally),
+        code=code_hash("evalkit.counting.tables"),
+    shell:
+        "{PYTHON} -m evalkit.counting --study {study.source:q} --table {wildcards.tally} > {log:q} 2>&1"
+
+
+rule render_counts:
+    input:
+        rows=layout.report("{tally}.csv"),
+        context=layout.report("{tally}.json"),
+    output:
+        [layout.report("{tally}" + ending) for ending in RENDERINGS],
+    log:
+        layout.root / "logs/tables/{tally}-render.log",
+    params:
+        code=code_hash("reports.counts"),
+        templates=TEMPLATES,
+    shell:
+        "{PYTHON} -m reports.counts {input.rows:q} > {log:q} 2>&1"
+
+
+rule chart:
+    input:
+        lambda wildcards: facts.chart_inputs(study, wildcards.chart),
+    output:
+        rows=layout.report("{chart}.csv"),
+        facts=layout.report("{chart}.json"),
+    log:
+        layout.root / "logs/figures/{chart}-compute.log",
+    params:
+        figure=lambda wildcards: facts.chart_hash(study, wildcards.chart),
+        code=code_hash("evalkit.figures.making"),
+    shell:
+        "{PYTHON} -m evalkit.figures --study {study.source:q} --figure {wildcards.chart} > {log:q} 2>&1"
+
+
+rule draw_chart:
+    input:
+        rows=layout.report("{chart}.csv"),
+        facts=layout.report("{chart}.json"),
+    output:
+        multiext(str(layout.report("{chart}")), ".pdf", ".png"),
+    log:
+        layout.root / "logs/figures/{chart}-draw.log",
+    params:
+        code=code_hash("reports.figures.drawing"),
+    shell:
+        "{PYTHON} -m reports.figures {input.rows:q} > {log:q} 2>&1"
+
+
 rule figure_pretraining:
     input:
         lambda wildcards: facts.pretraining_jobs(study),
@@ -71,7 +134,9 @@ rule figure_pretraining:
     log:
         layout.root / "logs/figures/pretraining.log",
     params:
-        labels=[study.backbone(name).label for name in facts.contrastive_backbones(study)],
+        labels=[
+            study.backbone(name).label for name in facts.contrastive_backbones(study)
+        ],
         code=code_hash("reports.pretraining_curves"),
     shell:
         "{PYTHON} -m reports.pretraining_curves --study {study.source:q} > {log:q} 2>&1"
@@ -125,7 +190,23 @@ rule publish:
     output:
         rows="reports/{table}.csv",
         text=["reports/{table}.md", "reports/{table}.tex"],
-        page=report("reports/{table}.html", caption="captions/table.rst", category="Tables"),
+        page=report(
+            "reports/{table}.html", caption="captions/table.rst", category="Tables"
+        ),
+    params:
+        study=study.name,
+    shell:
+        "cp {input.rows:q} {input.renderings:q} reports/"
+
+
+rule publish_counts:
+    input:
+        rows=layout.report("{tally}.csv"),
+        renderings=[layout.report("{tally}" + ending) for ending in RENDERINGS],
+    output:
+        rows="reports/{tally}.csv",
+        text=["reports/{tally}.md", "reports/{tally}.tex"],
+        page=report("reports/{tally}.html", category="Counts"),
     params:
         study=study.name,
     shell:

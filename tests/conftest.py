@@ -16,13 +16,20 @@ SIDE, PATIENTS = 32, 40
 LABELS = ["Edema", "Effusion"]
 
 
-def _manifest(prefix: str, seed: int):
+CLASSES = ["normal", "bacterial", "viral"]
+
+
+def _manifest(prefix: str, seed: int, *, multiclass: bool):
     from evalkit.datasets.manifest import Manifest
 
     random = np.random.default_rng(seed)
     patients = np.repeat([f"{prefix}{k:03d}" for k in range(PATIENTS)], 2)
     raw = pd.DataFrame(random.integers(0, 2, (len(patients), 2)).astype(float), columns=LABELS)
     raw[random.random(raw.shape) < 0.1] = np.nan
+    if multiclass:
+        # Each patient has one class; the first is as common as the two others together.
+        drawn = np.repeat(random.choice(3, PATIENTS, p=[0.5, 0.25, 0.25]), 2)
+        raw = pd.DataFrame(np.eye(3)[drawn], columns=CLASSES)
     images = pd.DataFrame(
         {
             "image_id": [f"{patient}-{k % 2}" for k, patient in enumerate(patients)],
@@ -35,7 +42,9 @@ def _manifest(prefix: str, seed: int):
             "view": "",
         }
     )
-    return Manifest(pd.concat([images, raw], axis=1), LABELS, LABELS, "image", None, {"format": "csv"})
+    labels = list(raw)
+    report = {"format": "csv", "test_set": "drawn at random"}
+    return Manifest(pd.concat([images, raw], axis=1), labels, labels, "image", None, report)
 
 
 def _pack(manifest: Any, folder: Path, seed: int) -> pd.DataFrame:
@@ -43,8 +52,12 @@ def _pack(manifest: Any, folder: Path, seed: int) -> pd.DataFrame:
 
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 180, (len(manifest.images), SIDE, SIDE))
-    pixels += (manifest.images["Edema"].fillna(0).to_numpy()[:, None, None] * 40).astype(int)
-    pixels = pixels.astype(np.uint8)
+    # The first label brightens the whole image, the second its left half.
+    first, second = (manifest.images[label].fillna(0).to_numpy()[:, None, None] for label in manifest.labels[:2])
+    pixels += (first * 40).astype(int)
+    if "bacterial" in manifest.labels:
+        pixels[:, :, : SIDE // 2] += (second * 40).astype(int)
+    pixels = pixels.clip(0, 255).astype(np.uint8)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", pixels)
     index = manifest.images[["image_id", "patient_id"]].copy()
@@ -60,7 +73,8 @@ def _pack(manifest: Any, folder: Path, seed: int) -> pd.DataFrame:
 def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Write the tiny study into an empty folder, which becomes the working folder, and load it.
 
-    Keywords change the recipe; `backbones` adds entries to the backbone file, `tables` adds tables to the study.
+    Keywords change the recipe; `backbones` adds entries to the backbone file, `tables` adds tables to the study,
+    `evaluation` changes the evaluation; with the task multiclass the images have one of three classes each.
     """
 
     def make(
@@ -69,6 +83,7 @@ def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         fractions: tuple[float, ...] = (0.5, 1.0),
         repeats: int = 3,
         tables: dict[str, Any] | None = None,
+        evaluation: dict[str, Any] | None = None,
         **recipe: Any,
     ):
         from evalkit.config.loading import load_study
@@ -94,10 +109,12 @@ def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
                     "seeds": 2,
                     "validation_share": 0.2,
                     "recipe": {"lr": 0.001, "batch_size": 8, "steps": 4, "validations": 2, **recipe},
+                    **(evaluation or {}),
                 }
             },
             "tables": tables or {},
         }
+        main = study["evaluations"]["main"]
         (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
         (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
         loaded = load_study("tiny.yaml")
@@ -105,7 +122,7 @@ def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         for number, (name, prefix) in enumerate((("main", "p"), ("other", "q"))):
             if layout.manifest(name).exists():
                 continue
-            manifest = _manifest(prefix, seed=number)
+            manifest = _manifest(prefix, seed=number, multiclass=main["task"] == "multiclass")
             write_manifest(manifest, layout.manifest(name))
             index = _pack(manifest, layout.packed(name, SIDE), seed=number + 10)
             if name == "main":

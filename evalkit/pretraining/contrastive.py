@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,22 +16,21 @@ from evalkit.backbones import input_statistics
 from evalkit.config.loading import Study
 from evalkit.config.pretraining import Contrastive, Moco, Simclr
 from evalkit.errors import InputError
-from evalkit.fingerprints import code_hash, file_sha256, value_hash
+from evalkit.fingerprints import code_hash, file_sha256
 from evalkit.pretraining.encoders import build_encoder
 from evalkit.pretraining.loop import Course, contrast
 from evalkit.pretraining.methods import Method, make_method
 from evalkit.pretraining.pairs import Pairs
+from evalkit.pretraining.recording import CHECKPOINT, Made, recorded_pretraining
 from evalkit.pretraining.saving import read_encoder, write_encoder
-from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
+from evalkit.records import RunRecord
 from evalkit.seeds import seed_from
 from evalkit.training.examples import Examples, load_examples
 from evalkit.training.networks import Network, pretrained_network, untrained_network
 from evalkit.training.pixels import Normaliser
-from evalkit.training.progress import Progress, showing_progress
+from evalkit.training.progress import Progress
 from evalkit.training.session import Session, training_session
 from evalkit.training.state import TrainingState
-
-CHECKPOINT = "checkpoint.pth"
 
 
 def pretrain(study: Study, backbone: str) -> RunRecord:
@@ -51,7 +50,7 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
     entry = _entry(study, backbone)
     examples = _without_labels(load_examples(study, entry.data, None))
     _check_count(examples, entry)
-    plan, recipe, folder = start_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)
+    plan, recipe = start_network(study, backbone), entry.recipe
     steps = count_steps(entry, images=len(examples))
     earlier = find_continued(study, backbone)
     with training_session(study) as session:
@@ -67,13 +66,9 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
             "code": code_hash(__name__),
             **session.describe(),
         }
-        key, ranks = value_hash(facts), session.ranks
-        with showing_progress(f"pretraining {backbone}", quiet=not ranks.is_first) as progress:
-            found = ranks.from_first(recorded_run(folder, key) if ranks.is_first else {})
-            if found:
-                progress.say(f"done before, with the same key {key[:12]}")
-                return cast(RunRecord, found)
-            stopwatch, (state,) = Stopwatch(), session.states(key, recipe)
+
+        def train(key: str, progress: Progress) -> Made:
+            (state,) = session.states(key, recipe)
             method, course = _train(
                 entry,
                 plan,
@@ -86,19 +81,15 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
                 progress=progress,
             )
             _refuse_failure(backbone, course, entry, steps=steps)
-            record = {"study": study.name, "key": key, **facts, **_outcome(course, entry, session)}
-            record["inputs"] = examples.inputs
-            if ranks.is_first:
-                epoch = steps * recipe.batch_size // len(examples)
-                with replacing_run(folder) as staging:
-                    write_encoder(staging / CHECKPOINT, method.state(), arch=plan.arch, epoch=epoch)
-                    record["outputs"] = {CHECKPOINT: file_sha256(staging / CHECKPOINT)}
-                    record |= stopwatch.stop(device=session.hardware.name)
-                    write_record(staging, cast(RunRecord, record))
-                state.discard()
-            last = course.history[-1]
-            progress.say(f"done, loss {last['loss']:.3f}, feature std {last['feature_std']:.2f}")
-            return cast(RunRecord, ranks.from_first(record))
+            epoch, last = steps * recipe.batch_size // len(examples), course.history[-1]
+            return Made(
+                write=lambda path: write_encoder(path, method.state(), arch=plan.arch, epoch=epoch),
+                record=_outcome(course, entry, session),
+                states=[state],
+                summary=f"loss {last['loss']:.3f}, feature std {last['feature_std']:.2f}",
+            )
+
+        return recorded_pretraining(study, backbone, session, facts, examples.inputs, train)
 
 
 def start_network(study: Study, backbone: str) -> Network:

@@ -6,24 +6,23 @@ The folder of a backbone made here gets ``checkpoint.pth`` (plain names, head in
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from evalkit.config.loading import Study
 from evalkit.config.pretraining import Supervised
 from evalkit.errors import InputError
-from evalkit.fingerprints import code_hash, file_sha256, value_hash
-from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
+from evalkit.fingerprints import code_hash
+from evalkit.pretraining.recording import Made, recorded_pretraining
+from evalkit.records import RunRecord
 from evalkit.seeds import seed_from
 from evalkit.training.classifier import Classifier, train_classifier, why_undefined
 from evalkit.training.examples import Examples, load_examples
 from evalkit.training.networks import untrained_network
-from evalkit.training.progress import showing_progress
+from evalkit.training.objectives import MultilabelObjective
+from evalkit.training.progress import Progress
 from evalkit.training.session import training_session
 from evalkit.training.state import write_tensors
-
-CHECKPOINT = "checkpoint.pth"
 
 #: Share of the patients kept for choosing what is best.
 VALIDATION_SHARE = 0.1
@@ -46,7 +45,7 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
     entry = _entry(study, backbone)
     examples = load_examples(study, entry.data, entry.labels)
     train, validation = divide(examples, dataset=entry.data, seed=study.file.seed)
-    network, recipe, folder = untrained_network(study, backbone), entry.recipe, study.layout.pretraining(backbone)
+    network, recipe = untrained_network(study, backbone), entry.recipe
     steps = recipe.count_steps(images=len(train))
     with training_session(study) as session:
         facts: RunRecord = {
@@ -60,41 +59,34 @@ def pretrain(study: Study, backbone: str) -> RunRecord:
             "code": code_hash(__name__),
             **session.describe(),  # type: ignore[typeddict-item]
         }
-        key, ranks = value_hash(facts), session.ranks
-        with showing_progress(f"pretraining {backbone}", quiet=not ranks.is_first) as progress:
-            found = ranks.from_first(recorded_run(folder, key) if ranks.is_first else {})
-            if found:
-                progress.say(f"done before, with the same key {key[:12]}")
-                return cast(RunRecord, found)
-            _refuse(backbone, why_undefined(train, validation), "add labelled images to the data set")
-            stopwatch, states = Stopwatch(), session.states(key, recipe)
+        _refuse(backbone, why_undefined(train, validation), "add labelled images to the data set")
+
+        def learn(key: str, progress: Progress) -> Made:
+            states = session.states(key, recipe)
             classifier = train_classifier(
                 network,
                 train,
                 validation,
                 recipe,
+                objective=MultilabelObjective(),
                 steps=steps,
                 seed=facts["seed"],
                 session=session,
                 states=states,
                 progress=progress,
             )
-            best = classifier.best
+            best, record = classifier.best, classifier.describe()
             failure = "" if best.outcome == "done" else f"{best.outcome} after {best.step} of {steps} steps"
             _refuse(backbone, failure, f"lower lr ({best.lr:g}) or batch_size ({recipe.batch_size}) of its recipe")
-            record: RunRecord = {"study": study.name, "key": key, **facts, **classifier.describe()}
-            record["inputs"] = examples.inputs
-            if ranks.is_first:
-                epoch = best.step * recipe.batch_size // len(train)
-                with replacing_run(folder) as staging:
-                    _write_weights(staging, classifier, arch=network.arch, epoch=epoch)
-                    record["outputs"] = {CHECKPOINT: file_sha256(staging / CHECKPOINT)}
-                    record |= stopwatch.stop(device=session.hardware.name)
-                    write_record(staging, record)
-                for state in states:
-                    state.discard()
-            progress.say(f"done, {record['selection']['kind']} {record['selection']['score']:.3f} on validation")
-            return ranks.from_first(record)
+            epoch, selection = best.step * recipe.batch_size // len(train), record["selection"]
+            return Made(
+                write=lambda path: _write_weights(path, classifier, arch=network.arch, epoch=epoch),
+                record=record,
+                states=states,
+                summary=f"{selection['kind']} {selection['score']:.3f} on validation",
+            )
+
+        return recorded_pretraining(study, backbone, session, facts, examples.inputs, learn)
 
 
 def divide(examples: Examples, *, dataset: str, seed: int) -> tuple[Examples, Examples]:
@@ -129,6 +121,6 @@ def _refuse(backbone: str, failure: str, remedy: str) -> None:
         raise InputError(f"pretraining of {backbone}: {failure}", "a training that can be carried to its end", remedy)
 
 
-def _write_weights(folder: Path, classifier: Classifier, *, arch: str, epoch: int) -> None:
+def _write_weights(path: Path, classifier: Classifier, *, arch: str, epoch: int) -> None:
     tensors = {name: value.cpu().contiguous() for name, value in classifier.network.state_dict().items()}
-    write_tensors(folder / CHECKPOINT, {"arch": arch, "epoch": epoch, "state_dict": tensors})
+    write_tensors(path, {"arch": arch, "epoch": epoch, "state_dict": tensors})

@@ -11,13 +11,12 @@ from evalkit.seeds import seed_from
 from evalkit.training.batches import Batches
 from evalkit.training.devices import Hardware, is_out_of_memory, release_memory
 from evalkit.training.distributed import Ranks
-from evalkit.training.losses import masked_bce
 
 
 class BackwardPass:
     """Forward and backward through a network, batch after batch.
 
-    The losses of the parts are divided by the labelled entries of the whole batch, so the gradients add up to those of
+    The losses of the parts are divided by the weight of the whole batch, so the gradients add up to those of
     the whole batch. Only batch normalisation sees the part.
 
     Parameters
@@ -92,14 +91,12 @@ class BackwardPass:
     def _work(self, step: int) -> Tensor:
         total = torch.zeros((), device=self._hardware.device)
         share = self._ranks.share(self._batches.batch_size)
-        for part, (inputs, targets, labelled) in enumerate(
-            self._batches.load(step, share=share, size=self.micro_batch)
-        ):
+        for part, (inputs, targets, weight) in enumerate(self._batches.load(step, share=share, size=self.micro_batch)):
             noise = seed_from(purpose="noise", seed=self._seed, step=step, rank=self._ranks.rank, part=part)
             self._hardware.seed(noise)
             with self._hardware.autocast():
                 logits = self._network(inputs)
-            loss = masked_bce(logits.float(), targets, labelled=labelled)
+            loss = self._batches.objective.loss(logits.float(), targets, total=weight)
             loss.backward()
             total += loss.detach()
         return total

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evalkit.config.recipe import Augmentation
 from evalkit.training.augmentation import augment, draw
+from evalkit.training.objectives import Objective
 from evalkit.training.pixels import Normaliser, Pixels, shuffled, to_grey
 
 
@@ -54,6 +55,8 @@ class Batches:
     targets : array of float, shape (images, classes)
         1, 0 or NaN for a missing label.
     normalise : Normaliser
+    objective : Objective
+        What the network is trained for.
     batch_size : int
         Images of a step, over all processes.
     augmentation : Augmentation or None
@@ -68,6 +71,7 @@ class Batches:
         targets: NDArray[np.float32],
         normalise: Normaliser,
         *,
+        objective: Objective,
         batch_size: int,
         augmentation: Augmentation | None,
         seed: int,
@@ -75,12 +79,13 @@ class Batches:
     ) -> None:
         self.batch_size = batch_size
         self.images = len(pixels)
+        self.objective = objective
         self._pixels, self._normalise, self._augmentation = pixels, normalise, augmentation
-        self._labelled = (~np.isnan(targets)).sum(axis=1)
+        self._weights = objective.weigh(targets)
         self._targets = torch.from_numpy(targets).to(device)
         self._seed, self._device = seed, device
 
-    def load(self, step: int, *, share: slice, size: int) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def load(self, step: int, *, share: slice, size: int) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Load the batch of one step in parts.
 
         Parameters
@@ -94,11 +99,11 @@ class Batches:
 
         Yields
         ------
-        tuple of Tensor, Tensor and int
-            Inputs (n, channels, side, side), targets (n, classes), and the labelled entries of the whole batch.
+        tuple of Tensor, Tensor and float
+            Inputs (n, channels, side, side), targets (n, classes), and the weight of the whole batch.
         """
         whole = batch_positions(step, images=self.images, batch_size=self.batch_size, seed=self._seed)
-        labelled = int(self._labelled[whole].sum())
+        weight = float(self._weights[whole].sum())
         draws = draw(self.batch_size, seed=self._seed, step=step) if self._augmentation else None
         for first in range(share.start, share.stop, size):
             part = slice(first, min(first + size, share.stop))
@@ -106,4 +111,4 @@ class Batches:
             if self._augmentation and draws is not None:
                 images = augment(images, draws[part].to(self._device), self._augmentation)
             chosen = torch.from_numpy(whole[part]).to(self._device, non_blocking=True)
-            yield self._normalise(images), self._targets[chosen], labelled
+            yield self._normalise(images), self._targets[chosen], weight

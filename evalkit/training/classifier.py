@@ -14,11 +14,12 @@ from evalkit.training.batches import Batches
 from evalkit.training.examples import Examples
 from evalkit.training.loop import Fit
 from evalkit.training.networks import Network
+from evalkit.training.objectives import Objective
 from evalkit.training.pixels import Normaliser
 from evalkit.training.prediction import predict
 from evalkit.training.progress import Progress
 from evalkit.training.rates import best_fit, fit_rates
-from evalkit.training.selection import Score, score_validation
+from evalkit.training.selection import Score
 from evalkit.training.session import Session
 from evalkit.training.state import TrainingState
 
@@ -36,6 +37,7 @@ class Classifier:
     fits : list of Fit
         One for each learning rate tried.
     normalise : Normaliser
+    objective : Objective
     batch_size : int
         Images of a training step.
     session : Session
@@ -45,6 +47,7 @@ class Classifier:
     best: Fit
     fits: list[Fit]
     normalise: Normaliser
+    objective: Objective
     batch_size: int
     session: Session
 
@@ -53,9 +56,7 @@ class Classifier:
         hardware = self.session.hardware
         pixels = examples.pixels(hardware.device)
         logits = predict(self.network, pixels, self.normalise, hardware, batch_size=self.best.micro_batch)
-        logits = logits.astype(np.float64)
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-logits))
+        return self.objective.probabilities(logits)
 
     def describe(self) -> RunRecord:
         """How the training went, for a record."""
@@ -86,6 +87,7 @@ def train_classifier(
     validation: Examples,
     recipe: Recipe,
     *,
+    objective: Objective,
     steps: int,
     seed: int,
     session: Session,
@@ -100,6 +102,7 @@ def train_classifier(
         What to build.
     train, validation : Examples
     recipe : Recipe
+    objective : Objective
     steps : int
         Optimiser steps.
     seed : int
@@ -116,6 +119,7 @@ def train_classifier(
         train.pixels(device),
         train.targets,
         normalise,
+        objective=objective,
         batch_size=recipe.batch_size,
         augmentation=recipe.augmentation,
         seed=seed,
@@ -126,7 +130,7 @@ def train_classifier(
 
     def validate(network: nn.Module, batch_size: int) -> Score:
         logits = predict(network, validation_pixels, normalise, hardware, batch_size=batch_size)
-        return score_validation(validation.targets, logits)
+        return objective.score(validation.targets, logits)
 
     network, fits = fit_rates(
         lambda: plan.build(classes=len(train.labels), seed=seed, image_size=side),
@@ -140,7 +144,7 @@ def train_classifier(
         states=states,
         progress=progress,
     )
-    return Classifier(network, best_fit(fits), fits, normalise, recipe.batch_size, session)
+    return Classifier(network, best_fit(fits), fits, normalise, objective, recipe.batch_size, session)
 
 
 def why_undefined(train: Examples, validation: Examples) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from evalkit.balancing.stored import load_balanced
 from evalkit.config.loading import Study
 from evalkit.datasets.manifest import Manifest, load_manifest
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.packing.packed import Packed, load_packed
+from evalkit.splits.external import choose_external
 from evalkit.training.pixels import Pixels
 
 
@@ -35,6 +38,8 @@ class Examples:
         The whole packed data set, memory-mapped.
     inputs : dict of str to str
         SHA-256 of the files that images and labels come from.
+    dataset : str
+        The study's name for the data set.
     """
 
     images: pd.DataFrame
@@ -42,9 +47,14 @@ class Examples:
     labels: tuple[str, ...]
     packed: NDArray[np.uint8]
     inputs: dict[str, str] = field(default_factory=dict)
+    dataset: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.images["image_id"].to_numpy(dtype=object))
 
     def select(self, image_ids: Iterable[str]) -> Examples:
         """The examples with these ids, still in the order of the packed data set.
@@ -54,16 +64,17 @@ class Examples:
         InputError
             An id is not among the examples.
         """
-        wanted = pd.Index(image_ids)
-        absent = wanted.difference(self.images["image_id"])
+        wanted = np.array(image_ids if isinstance(image_ids, np.ndarray) else list(image_ids), dtype=object)
+        positions = self._index.get_indexer(wanted)
+        absent = wanted[positions < 0]
         if len(absent):
             raise InputError(
-                f"{len(absent):,} images of the splits are not in the packed data set, the first is {absent[0]!r}",
+                f"{len(absent):,} images of the splits are not in the packed data set, the first is {absent.min()!r}",
                 "splits made from this packed data set",
                 "make the splits again: python -m evalkit.splits --study STUDY --evaluation EVALUATION",
             )
-        chosen = self.images["image_id"].isin(wanted).to_numpy()
-        return replace(self, images=self.images[chosen].reset_index(drop=True), targets=self.targets[chosen])
+        chosen = np.unique(positions)
+        return replace(self, images=self.images.iloc[chosen].reset_index(drop=True), targets=self.targets[chosen])
 
     def pixels(self, device: torch.device) -> Pixels:
         """The images' pixels, to be gathered onto a device."""
@@ -75,8 +86,8 @@ class Examples:
         Patients and studies are part of it although no network sees them: predictions carry their ids.
         """
         digest = hashlib.sha256("\n".join(self.labels).encode())
-        columns = (self.images[name] for name in ("image_id", "patient_id", "study_id", "sha256"))
-        digest.update("\n".join("\t".join(row) for row in zip(*columns, strict=True)).encode())
+        for name in ("image_id", "patient_id", "study_id", "sha256"):
+            digest.update(("\n\n" + "\n".join(self.images[name].tolist())).encode())
         digest.update(np.ascontiguousarray(self.targets).tobytes())
         return digest.hexdigest()
 
@@ -115,7 +126,64 @@ def load_examples(study: Study, dataset: str, labels: Sequence[str] | None) -> E
             f"pack it again: python -m evalkit.packing --study {study.source} --dataset {dataset}",
         )
     inputs = {"manifest": file_sha256(path), "packed": file_sha256(folder / "index.parquet")}
-    return replace(join_examples(manifest, packed, labels), inputs=inputs)
+    return replace(join_examples(manifest, packed, labels), inputs=inputs, dataset=dataset)
+
+
+def load_external_examples(study: Study, dataset: str, labels: Sequence[str], *, task: str) -> Examples:
+    """Load another data set to test on: its own test images, or all of them where it has no test split.
+
+    Parameters
+    ----------
+    study : Study
+    dataset : str
+        Its name.
+    labels : sequence of str
+        What networks were trained to predict. A label that this data set does not have is missing throughout.
+    task : {"multilabel", "multiclass"}
+        For a multi-class task only images that have exactly one of the classes serve.
+
+    Raises
+    ------
+    InputError
+        It has not been read or packed, or has none of the labels or, for a multi-class task, no image of one class.
+    """
+    manifest = load_manifest(study.layout.manifest(dataset))
+    chosen = choose_external(manifest, labels, task=task, dataset=dataset)
+    examples = load_examples(study, dataset, [label for label in labels if label in manifest.labels])
+    packed = chosen[chosen["image_id"].isin(examples.images["image_id"])]
+    examples = examples.select(packed["image_id"])
+    targets = packed.set_index("image_id")[list(labels)].loc[examples.images["image_id"]]
+    return replace(examples, targets=targets.to_numpy(np.float32), labels=tuple(labels))
+
+
+def load_balanced_examples(study: Study, evaluation: str, examples: Examples) -> Examples:
+    """Load an evaluation's training images together with the copies that bring its classes to one size.
+
+    Parameters
+    ----------
+    study : Study
+    evaluation : str
+    examples : Examples
+        The images that copies were made of; a copy has the patient, the study and the label of its source.
+
+    Raises
+    ------
+    InputError
+        The copies have not been made, or were made from other splits or pixels.
+    """
+    balanced = load_balanced(study, evaluation)
+    index = balanced.index.sort_values("row", ignore_index=True)
+    positions = pd.Index(examples.images["image_id"]).get_indexer(index["source"])
+    if (positions < 0).any():
+        raise InputError(
+            f"{int((positions < 0).sum()):,} balanced images are copies of images that are not packed",
+            "copies made from this packed data set",
+            f"make them again: python -m evalkit.balancing --study {study.source} --evaluation {evaluation}",
+        )
+    sources = examples.images.iloc[positions].reset_index(drop=True)
+    images = sources[["patient_id", "study_id"]].assign(**{name: index[name] for name in ("image_id", "row", "sha256")})
+    columns = ["image_id", "patient_id", "study_id", "row", "sha256"]
+    return replace(examples, images=images[columns], targets=examples.targets[positions], packed=balanced.images)
 
 
 def join_examples(manifest: Manifest, packed: Packed, labels: Sequence[str] | None) -> Examples:
@@ -142,14 +210,15 @@ def join_examples(manifest: Manifest, packed: Packed, labels: Sequence[str] | No
             "correct 'labels' in the study",
         )
     known = manifest.images.set_index("image_id")
-    strangers = packed.index["image_id"][~packed.index["image_id"].isin(known.index)]
+    index = packed.index.sort_values("row", ignore_index=True)
+    positions = known.index.get_indexer(index["image_id"])
+    strangers = index["image_id"][positions < 0]
     if len(strangers):
         raise InputError(
             f"{len(strangers):,} packed images are not in the manifest, the first is {strangers.iloc[0]!r}",
             "a packed data set made from this manifest",
             "pack it again: python -m evalkit.packing --study STUDY --dataset DATASET",
         )
-    index = packed.index.sort_values("row", ignore_index=True)
-    joined = known.loc[index["image_id"]].reset_index()
+    joined = known.iloc[positions].reset_index()
     images = joined[["image_id", "patient_id", "study_id"]].assign(row=index["row"], sha256=index["sha256"])
     return Examples(images, np.array(joined[list(labels)], np.float32), labels, packed.images)

@@ -15,14 +15,15 @@ class Score(NamedTuple):
     ----------
     value : float
     kind : str
-        ``mean auc`` or ``negative loss``. It depends on the labels only, so it is the same throughout a run.
+        ``mean auc``, ``mean recall`` or ``negative loss``. It depends on task and labels only, so it is the same
+        throughout a run.
     """
 
     value: float
     kind: str
 
 
-def score_validation(targets: NDArray[np.float32], logits: NDArray[np.float32]) -> Score:
+def score_labels(targets: NDArray[np.float32], logits: NDArray[np.float32]) -> Score:
     """Score predictions by the mean AUC over the classes that have one.
 
     A class has an AUC if both values occur among its known labels. If no class has one, the score is the negative
@@ -47,6 +48,25 @@ def score_validation(targets: NDArray[np.float32], logits: NDArray[np.float32]) 
     truth, value = targets[known].astype(np.float64), logits[known].astype(np.float64)
     loss = np.logaddexp(0, value) - truth * value
     return Score(-float(loss.mean()) if loss.size else 0.0, "negative loss")
+
+
+def score_classes(targets: NDArray[np.float32], logits: NDArray[np.float32]) -> Score:
+    """Score predictions of one class for each image by the mean recall (balanced accuracy).
+
+    A class without an image does not count. The score is NaN if a logit is.
+
+    Parameters
+    ----------
+    targets : array, shape (images, classes)
+        1 for an image's class, 0 for the others.
+    logits : array, shape (images, classes)
+    """
+    if not np.isfinite(logits).all():
+        return Score(float("nan"), "not finite")
+    hits = targets[np.arange(len(targets)), logits.argmax(axis=1)] == 1
+    images = targets.sum(axis=0)
+    recalls = (targets * hits[:, None]).sum(axis=0)[images > 0] / images[images > 0]
+    return Score(float(recalls.mean()), "mean recall")
 
 
 def _auc(positive: NDArray[np.bool_], score: NDArray[np.float32]) -> float:

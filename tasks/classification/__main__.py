@@ -1,4 +1,7 @@
-"""Fine-tune and predict: ``python -m tasks.classification run --study S --evaluation E --setting X --backbone B``."""
+"""Fine-tune or probe, and predict: ``python -m tasks.classification run --study S --evaluation E --setting X ...``.
+
+Probes read features, which ``python -m tasks.classification features --study S --dataset D --backbone B`` makes.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import argparse
 from pathlib import Path
 
 from evalkit.commands import add_study_argument, run_command
-from evalkit.config.loading import load_study
+from evalkit.config.loading import Study, load_study
 from evalkit.plan import parse_span
 from evalkit.training.environment import prepare_environment
 
 
 def main() -> None:
-    """Do the runs that the arguments name, those that are not done yet."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.classification", description="Fine-tune and predict.")
-    run = parser.add_subparsers(required=True, metavar="run").add_parser("run", help="do some repeats of one cell")
+    """Do what the arguments name, as far as it is not done yet."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.classification", description="Train and predict.")
+    commands = parser.add_subparsers(required=True, metavar="run|features")
+    run = commands.add_parser("run", help="do some repeats of one cell")
     add_study_argument(run)
     run.add_argument("--evaluation", required=True, help="an evaluation of the study")
     run.add_argument("--setting", required=True, help="a setting of it, such as regime=finetune,fraction=0.1")
@@ -23,23 +27,39 @@ def main() -> None:
     run.add_argument("--retry-failed", action="store_true", help="do runs again that diverged or ran out of memory")
     run.add_argument("--record", type=Path, help="write the job's record here when all repeats are done")
     run.add_argument("--attempt", type=int, default=0, help="a number for the job's record")
+    run.set_defaults(do=_run)
+    features = commands.add_parser("features", help="compute a frozen backbone's features of a data set")
+    add_study_argument(features)
+    features.add_argument("--dataset", required=True, help="a data set of the study")
+    features.add_argument("--backbone", required=True, help="a backbone of the study")
+    features.set_defaults(do=_make_features)
     arguments = parser.parse_args()
     study = load_study(arguments.study)
-    repeats = parse_span(arguments.repeat)
     prepare_environment(study.file.threads)
+    arguments.do(study, arguments)
+
+
+def _run(study: Study, arguments: argparse.Namespace) -> None:
     # Imports torch, which reads the environment once.
-    from tasks.classification.multilabel import run_job
+    from tasks.classification.jobs import run_job
 
     run_job(
         study,
         arguments.evaluation,
         arguments.setting,
         arguments.backbone,
-        repeats,
+        parse_span(arguments.repeat),
         retry_failed=arguments.retry_failed,
         record=arguments.record,
         attempt=arguments.attempt,
     )
+
+
+def _make_features(study: Study, arguments: argparse.Namespace) -> None:
+    from evalkit.training.features import make_features
+
+    study.dataset(arguments.dataset)
+    print(make_features(study, arguments.dataset, arguments.backbone))
 
 
 if __name__ == "__main__":

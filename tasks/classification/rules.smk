@@ -1,4 +1,4 @@
-# Fine-tuning: one job does some repeats of one cell, each in its own run folder.
+# Fine-tuning and probing: one job does some repeats of one cell, each in its own run folder.
 
 from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash
@@ -6,27 +6,93 @@ from evalkit.fingerprints import code_hash
 RETRY_FAILED = str(config.get("retry_failed", False)).lower() == "true"
 # Not a parameter: the jobs that have something to retry are told by `attempt`, and no other may run for it.
 RETRY_OPTION = "--retry-failed" if RETRY_FAILED else ""
+RUN = (
+    "{PYTHON} -m tasks.classification run --study {study.source:q} --evaluation {wildcards.evaluation}"
+    " --setting {wildcards.setting:q} --backbone {wildcards.backbone} --repeat {wildcards.span}"
+    " --attempt {params.attempt} {RETRY_OPTION} --record {output:q} > {log:q} 2>&1"
+)
 
 
 rule finetune:
     input:
-        data=lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
+        data=lambda wildcards: facts.evaluated_files(study, wildcards.evaluation),
+        copies=lambda wildcards: facts.copies_files(
+            study, wildcards.evaluation, wildcards.setting
+        ),
         splits=layout.splits("{evaluation}"),
         weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
-        apart=lambda wildcards: facts.apart_files(study, wildcards.backbone, wildcards.evaluation),
+        apart=lambda wildcards: facts.apart_files(
+            study, wildcards.backbone, wildcards.evaluation
+        ),
     output:
         layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),
     log:
         layout.root / "logs/runs/{evaluation}/{setting}/{backbone}/repeats-{span}.log",
+    wildcard_constraints:
+        setting="(?!regime=probe)[a-z]+=[^/]+",
     threads: study.file.threads
     resources:
         training=1,
         gpu=facts.gpus(study),
     params:
-        recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.setting, wildcards.backbone),
-        code=code_hash("tasks.classification.multilabel"),
-        attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
+        recipe=lambda wildcards: facts.run_hash(
+            study, wildcards.evaluation, wildcards.setting, wildcards.backbone
+        ),
+        code=code_hash("tasks.classification.finetuning"),
+        attempt=lambda wildcards: facts.attempt(
+            study, wildcards, retry_failed=RETRY_FAILED
+        ),
     shell:
-        "{PYTHON} -m tasks.classification run --study {study.source:q} --evaluation {wildcards.evaluation}"
-        " --setting {wildcards.setting:q} --backbone {wildcards.backbone} --repeat {wildcards.span}"
-        " --attempt {params.attempt} {RETRY_OPTION} --record {output:q} > {log:q} 2>&1"
+        RUN
+
+
+rule extract_features:
+    input:
+        data=lambda wildcards: facts.dataset_files(study, wildcards.dataset),
+        weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
+    output:
+        values=layout.features("{dataset}", "{backbone}"),
+        report=layout.features("{dataset}", "{backbone}").with_suffix(".json"),
+    log:
+        layout.root / "logs/features/{dataset}/{backbone}.log",
+    threads: study.file.threads
+    resources:
+        training=1,
+        gpu=facts.gpus(study),
+    params:
+        network=lambda wildcards: facts.network_hash(study, wildcards.backbone),
+        code=code_hash("evalkit.training.features"),
+    shell:
+        "{PYTHON} -m tasks.classification features --study {study.source:q} --dataset {wildcards.dataset}"
+        " --backbone {wildcards.backbone} > {log:q} 2>&1"
+
+
+rule probe:
+    input:
+        data=lambda wildcards: facts.evaluated_files(study, wildcards.evaluation),
+        features=lambda wildcards: facts.features_files(
+            study, wildcards.evaluation, wildcards.backbone
+        ),
+        splits=layout.splits("{evaluation}"),
+        apart=lambda wildcards: facts.apart_files(
+            study, wildcards.backbone, wildcards.evaluation
+        ),
+    output:
+        layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),
+    log:
+        layout.root / "logs/runs/{evaluation}/{setting}/{backbone}/repeats-{span}.log",
+    wildcard_constraints:
+        setting="regime=probe[^/]*",
+    threads: study.file.threads
+    resources:
+        training=1,
+    params:
+        recipe=lambda wildcards: facts.run_hash(
+            study, wildcards.evaluation, wildcards.setting, wildcards.backbone
+        ),
+        code=code_hash("tasks.classification.probing"),
+        attempt=lambda wildcards: facts.attempt(
+            study, wildcards, retry_failed=RETRY_FAILED
+        ),
+    shell:
+        RUN

@@ -7,7 +7,7 @@ from evalkit.comparisons.rows import read_rows
 from evalkit.plan import count_repeats
 from evalkit.predictions import read_predictions
 from reports.tables import render_table
-from tasks.classification.multilabel import run_job
+from tasks.classification.jobs import run_job
 
 WHOLE = "regime=finetune,fraction=1"
 

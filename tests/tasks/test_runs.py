@@ -17,9 +17,13 @@ from evalkit.commands import run_command
 from evalkit.errors import InputError
 from evalkit.predictions import read_predictions
 from evalkit.records import read_record
-from tasks.classification import multilabel
+from evalkit.splits.stored import load_splits
+from evalkit.training.examples import load_examples
+from evalkit.training.session import training_session
+from tasks.classification import finetuning, runs
 from tasks.classification.__main__ import main
-from tasks.classification.multilabel import run_job
+from tasks.classification.jobs import run_job
+from tasks.classification.plans import load_material, plan_run
 
 HALF, WHOLE = "regime=finetune,fraction=0.5", "regime=finetune,fraction=1"
 COMMAND = [sys.executable, "-m", "tasks.classification", "run", "--study", "tiny.yaml", "--evaluation", "main"]
@@ -39,13 +43,13 @@ def test_a_job_leaves_predictions_records_and_its_own_record(make_study) -> None
     job = study.layout.job("main", HALF, "scratch", "0-1")
     run_job(study, "main", HALF, "scratch", range(2), record=job, attempt=3)
     frame = read_predictions(folder(study) / "predictions.parquet")
-    splits = multilabel.load_splits(study.layout.splits("main"))
+    splits = load_splits(study.layout.splits("main"))
     assert set(frame["image_id"]) == set(splits.image_ids("test"))
     assert list(frame.columns) == [
         *("image_id", "patient_id", "study_id"),
         *("target:Edema", "target:Effusion", "score:Edema", "score:Effusion"),
     ]
-    manifest = multilabel.load_examples(study, "main", None)
+    manifest = load_examples(study, "main", None)
     targets = dict(zip(manifest.images["image_id"], manifest.targets[:, 1], strict=True))
     expected = [targets[image] for image in frame["image_id"]]
     np.testing.assert_array_equal(frame["target:Effusion"].to_numpy(), np.array(expected, np.float64))
@@ -73,8 +77,8 @@ def test_a_job_leaves_predictions_records_and_its_own_record(make_study) -> None
 def test_finished_runs_are_not_done_again_unless_something_changed(make_study, monkeypatch) -> None:
     study = make_study()
     trained = []
-    train = multilabel.train_classifier
-    monkeypatch.setattr(multilabel, "train_classifier", lambda *args, **kw: trained.append(1) or train(*args, **kw))
+    train = finetuning.train_classifier
+    monkeypatch.setattr(finetuning, "train_classifier", lambda *args, **kw: trained.append(1) or train(*args, **kw))
     first = run_job(study, "main", HALF, "scratch", range(2))
     assert len(trained) == 2
     assert run_job(study, "main", HALF, "scratch", range(2)) == first
@@ -117,10 +121,10 @@ def test_a_run_that_diverges_is_recorded_and_tried_again_only_when_asked(make_st
 
 def test_a_training_set_without_labels_is_undefined(make_study) -> None:
     study = make_study()
-    material = multilabel.load_material(study, "main", HALF, "scratch")
+    material = load_material(study, "main", HALF, "scratch")
     material.examples.targets[:] = np.nan
-    with multilabel.training_session(study) as session:
-        record = multilabel.do_run(multilabel.plan_run(material, 0, session))
+    with training_session(study) as session:
+        record = runs.do_run(plan_run(material, 0, session), finetuning.Finetuning())
     assert record["outcome"] == "undefined: no labelled training image"
     assert read_record(folder(study))["outcome"] == record["outcome"]
 
@@ -212,7 +216,7 @@ def test_what_was_there_stays_until_a_run_is_whole(make_study, monkeypatch) -> N
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(multilabel, "write_record", fail)
+    monkeypatch.setattr(runs, "write_record", fail)
     with pytest.raises(OSError, match="No space"):
         run_job(make_study(lr=0.01), "main", HALF, "scratch", [0])
     assert {path.name: path.read_bytes() for path in folder(study).iterdir()} == before

@@ -15,10 +15,11 @@ from evalkit.training.batches import Batches
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.distributed import Ranks
 from evalkit.training.loop import Fit, fit
+from evalkit.training.objectives import MultilabelObjective
 from evalkit.training.pixels import Normaliser, Pixels
 from evalkit.training.prediction import predict
 from evalkit.training.progress import Progress
-from evalkit.training.selection import Score, score_validation
+from evalkit.training.selection import Score, score_labels
 from evalkit.training.state import TrainingState
 
 SIDE, CLASSES = 16, 3
@@ -72,6 +73,7 @@ class Bench:
             Pixels(self.images, np.arange(30), self.hardware.device),
             self.targets[:30],
             self.normalise,
+            objective=MultilabelObjective(),
             batch_size=recipe.batch_size,
             augmentation=recipe.augmentation,
             seed=seed,
@@ -101,7 +103,7 @@ class Bench:
             seed=seed,
             hardware=self.hardware,
             ranks=ranks,
-            validate=validate or (lambda net, _: score_validation(self.targets[30:], self.logits(net))),
+            validate=validate or (lambda net, _: score_labels(self.targets[30:], self.logits(net))),
             state=TrainingState(self.folder / state),
             progress=Progress("test", bar=None, quiet=True),
         )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from evalkit.training.batches import Batches, batch_positions
+from evalkit.training.objectives import MultilabelObjective
 from evalkit.training.pixels import Normaliser, Pixels
 
 CPU = torch.device("cpu")
@@ -40,6 +41,7 @@ def test_parts_of_a_batch_are_the_batch() -> None:
         Pixels(images, np.arange(9), CPU),
         targets,
         Normaliser([0.5], [0.5], in_channels=1, device=CPU),
+        objective=MultilabelObjective(),
         batch_size=7,
         augmentation=None,
         seed=4,

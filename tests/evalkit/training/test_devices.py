@@ -9,7 +9,7 @@ import torch
 
 from evalkit.errors import InputError
 from evalkit.training.devices import Hardware, choose_hardware, is_out_of_memory, lock_card
-from tasks.classification.multilabel import run_job
+from tasks.classification.jobs import run_job
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from evalkit.training.distributed import Ranks
 from evalkit.training.progress import Progress
 from evalkit.training.rates import best_fit, fit_rates
-from evalkit.training.selection import score_validation
+from evalkit.training.selection import score_labels
 from evalkit.training.state import TrainingState
 
 
@@ -33,7 +33,7 @@ def test_a_grid_of_rates_keeps_the_best_and_is_not_repeated(bench, small_network
             seed=1,
             hardware=hardware,
             ranks=Ranks(),
-            validate=lambda net, _: score_validation(bench.targets[30:], bench.logits(net)),
+            validate=lambda net, _: score_labels(bench.targets[30:], bench.logits(net)),
             states=[TrainingState(bench.folder / f"{k}.pt") for k in range(3)],
             progress=Progress("test", bar=None, quiet=True),
         )

@@ -1,0 +1,87 @@
+"""Runs of evaluations: their files, and what makes their jobs run again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evalkit.config.loading import Study
+from evalkit.fingerprints import value_hash
+from evalkit.plan import parse_span
+from evalkit.settings import read_setting
+from evalkit.workflow.backbones import lineage, network_hash
+from evalkit.workflow.machine import values_of
+
+
+def features_files(study: Study, evaluation: str, backbone: str) -> list[Path]:
+    """A backbone's features of the data sets that an evaluation's probes read."""
+    entry = study.evaluation(evaluation)
+    paths = [study.layout.features(name, backbone) for name in (entry.dataset, *entry.test_on)]
+    return [path for each in paths for path in (each, each.with_suffix(".json"))]
+
+
+def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
+    """The checks that no run is tested on what it was made from; they come before any run.
+
+    What a backbone was made from here is in none of an evaluation's data sets, and another data set to test on shares
+    nothing with the evaluation's own.
+    """
+    evaluated = study.evaluation(evaluation)
+    entries = [study.backbone(name).pretrain for name in lineage(study, backbone)]
+    pairs = [(entry.data, other) for entry in entries if entry for other in (evaluated.dataset, *evaluated.test_on)]
+    pairs += [(evaluated.dataset, other) for other in evaluated.test_on]
+    return list(dict.fromkeys(study.layout.apart(*pair) for pair in pairs))
+
+
+def run_hash(study: Study, evaluation: str, setting: str, backbone: str) -> str:
+    """Changes when a network is to be fine-tuned in another way. What changes its images comes with the splits."""
+    entry, axes = study.evaluation(evaluation), read_setting(setting)
+    if axes.regime == "probe":
+        how = values_of(entry.probe)
+    else:
+        budget: Any = entry.training.steps
+        if isinstance(budget, dict):
+            budget = entry.training.count_steps(images=0, fraction=axes.fraction)
+        how = {**values_of(entry.training, leave_out={"steps"}), "steps": budget}
+    return value_hash(
+        {
+            "task": entry.task,
+            "labels": entry.labels,
+            "class_weights": entry.class_weights,
+            "test_on": entry.test_on,
+            "recipe": how,
+            "network": network_hash(study, backbone),
+        }
+    )
+
+
+def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:
+    """Which attempt at a job is due: one more than its record says if a run is missing or is to be tried again.
+
+    Parameters
+    ----------
+    wildcards : Snakemake's wildcards
+        With evaluation, setting, backbone and span.
+    retry_failed : bool
+        Whether runs that failed (diverged, out of memory) are to be tried again.
+
+    Returns
+    -------
+    int
+        The recorded attempt as long as everything recorded is there, so that nothing is run again.
+    """
+    cell = (wildcards.evaluation, wildcards.setting, wildcards.backbone)
+    try:
+        record = json.loads(study.layout.job(*cell, wildcards.span).read_text(encoding="utf-8"))
+        outcomes = [run["outcome"] for run in record["runs"]]
+        done = int(record["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    folders = [study.layout.run(*cell, repeat) for repeat in parse_span(wildcards.span)]
+    missing = any(
+        not (folder / "run.json").exists() or (outcome == "done" and not (folder / "predictions.parquet").exists())
+        for folder, outcome in zip(folders, outcomes, strict=True)
+    )
+    failed = any(outcome != "done" for outcome in outcomes)
+    return done + (missing or (failed and retry_failed))
