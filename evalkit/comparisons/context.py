@@ -10,8 +10,7 @@ from typing import Any
 
 from evalkit.comparisons.comparing import ComparedRow
 from evalkit.comparisons.draws import describe_data, describe_draws
-from evalkit.comparisons.external import describe_external, find_origins, with_origins
-from evalkit.comparisons.gathering import Gathered
+from evalkit.comparisons.external import describe_external, describe_seen
 from evalkit.comparisons.runs import FoundRun
 from evalkit.comparisons.sections import TableRuns
 from evalkit.comparisons.simultaneous import name_subgroup
@@ -83,7 +82,7 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
         ],
         "draws": [*describe_draws(runs.splits), *describe_ways(evaluation, selection.settings)],
         "caveats": [
-            *_overlaps(runs),
+            *describe_seen(study, selection.backbones, runs.reports),
             *_tell_specificity(specificity),
             *table_runs.notes,
             *_failures(runs.found),
@@ -150,21 +149,6 @@ def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:
         "baseline": entry.baseline,
         "note": entry.note,
     }
-
-
-def _overlaps(runs: Gathered) -> list[str]:
-    """Backbones that have seen the evaluation's images before."""
-    study = runs.study
-    evaluated = set().union(*(find_origins(study, dataset) for dataset in runs.reports))
-    sentences = []
-    for backbone in runs.selection.backbones:
-        seen = study.backbone(backbone).pretrained_on
-        if evaluated & with_origins(seen):
-            sentences.append(
-                f"{study.backbone(backbone).label} was pretrained on {', '.join(seen)}: images of this evaluation may "
-                "have been seen in pretraining."
-            )
-    return sentences
 
 
 def _failures(found: Sequence[FoundRun]) -> list[str]:

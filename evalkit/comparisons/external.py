@@ -27,6 +27,18 @@ def find_origins(study: Study, dataset: str) -> set[str]:
     return with_origins([dataset] if entry.format in _OF_ANY_ORIGIN else [dataset, entry.format])
 
 
+def describe_seen(study: Study, backbones: Iterable[str], datasets: Iterable[str]) -> list[str]:
+    """Backbones that may have seen images of these data sets in pretraining, each in a sentence."""
+    evaluated: set[str] = set().union(*(find_origins(study, dataset) for dataset in datasets))
+    entries = [study.backbone(backbone) for backbone in backbones]
+    return [
+        f"{entry.label} was pretrained on {', '.join(entry.pretrained_on)}: images of this evaluation may have been "
+        "seen in pretraining."
+        for entry in entries
+        if evaluated & with_origins(entry.pretrained_on)
+    ]
+
+
 def describe_external(runs: Gathered) -> str:
     """Say what was trained and tested on, which labels both have, and where both may stem from.
 

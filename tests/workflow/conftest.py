@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,9 +168,15 @@ def backbones() -> dict:
 
 
 @pytest.fixture(scope="session")
-def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def make_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workplace]:
+    """An empty folder to run studies in."""
+    return lambda name: Workplace(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def finished_once(make_place: Callable[[str], Workplace]) -> Workplace:
     """The tiny study, both tables made by the real Snakefile. Do not change it: take `finished`."""
-    place = Workplace(tmp_path_factory.mktemp("workflow"))
+    place = make_place("workflow")
     place.write(STUDY)
     done = place.snakemake("reports/table7.csv", "reports/table5.csv")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]

@@ -1,0 +1,104 @@
+"""The files of a figure: tidy rows that anybody can draw it from, and the facts beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evalkit.atomic import replacing, write_json
+from evalkit.errors import InputError
+
+#: The columns of each kind of figure and what they hold; docs/figures.md says what they mean.
+COLUMNS: Mapping[str, Mapping[str, type]] = {
+    "roc": {"target": str, "backbone": str, "label": str, "fpr": float, "tpr": float, "low": float, "high": float},
+    "fractions": {
+        **dict.fromkeys(("metric", "target", "regime"), str),
+        "fraction": float,
+        **dict.fromkeys(("backbone", "label", "repeat"), str),
+        **dict.fromkeys(("value", "low", "high"), float),
+    },
+    "confusion": {
+        **dict.fromkeys(("backbone", "label", "true", "called"), str),
+        **dict.fromkeys(("share", "count"), float),
+    },
+    "calibration": {
+        **dict.fromkeys(("target", "backbone", "label"), str),
+        **dict.fromkeys(("bin_low", "bin_high", "predicted", "observed", "low", "high", "cases", "patients"), float),
+    },
+    "cd": {
+        **dict.fromkeys(("table", "backbone", "label"), str),
+        **dict.fromkeys(("estimate", "rank", "low", "high"), float),
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FigureData:
+    """What a figure shows.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Tidy rows with the columns that `COLUMNS` has for the figure's kind.
+    facts : dict
+        Plain values: name, kind, title, backbones with their place in the study, what a reader must know.
+    """
+
+    frame: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def write_figure_data(path: Path, data: FigureData) -> None:
+    """Write a figure's rows to `path` (csv) and its facts beside them (json), each whole or not at all.
+
+    Floats are written in the shortest form that reads back as the same number, missing ones as nothing.
+    """
+    columns = COLUMNS[data.facts["kind"]]
+    write_json(path.with_suffix(".json"), data.facts)
+    with replacing(path) as temporary:
+        data.frame[list(columns)].astype(dict(columns)).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_figure_data(path: Path) -> FigureData:
+    """Read a figure's rows and the facts beside them back.
+
+    Raises
+    ------
+    InputError
+        A file is missing or is not what `write_figure_data` writes.
+    """
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        columns = COLUMNS[facts["kind"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _not_a_figure(path.with_suffix(".json"), f"cannot be read: {error!r}") from None
+    try:
+        # As text first: a class may well be called "NA", and pandas' own reading of floats is not exact everywhere.
+        texts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise _not_a_figure(path, f"cannot be read: {error}") from None
+    if list(texts.columns) != list(columns):
+        raise _not_a_figure(path, f"has the columns {', '.join(texts.columns)}; a {facts['kind']} has others")
+    try:
+        frame = pd.DataFrame(
+            {
+                name: [float(text or "nan") for text in texts[name]] if kind is float else texts[name]
+                for name, kind in columns.items()
+            }
+        )
+    except ValueError as error:
+        raise _not_a_figure(path, f"holds something else than numbers: {error}") from None
+    return FigureData(frame, facts)
+
+
+def _not_a_figure(path: Path, found: str) -> InputError:
+    return InputError(
+        f"{path} {found}",
+        "what `python -m evalkit.figures` writes",
+        "make it again: python -m evalkit.figures --study STUDY --figure FIGURE",
+    )

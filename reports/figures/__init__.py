@@ -1,0 +1,1 @@
+"""Figures drawn from their rows (csv) and facts (json), as `evalkit.figures` writes them: one module for each kind."""

@@ -1,0 +1,228 @@
+"""That each kind shows its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from evalkit.figures.files import FigureData
+from reports.figure_style import COLOURS, figure_style, look_of
+from reports.figures.calibration import draw_calibration
+from reports.figures.confusion import draw_confusion
+from reports.figures.fractions import draw_fractions
+from reports.figures.ranks import _stack, draw_ranks
+from reports.figures.roc import draw_roc
+
+TWO = ["Edema", "Nodule"]
+
+
+def draw(function, data: FigureData):
+    with figure_style():
+        return function(data)
+
+
+def panels_of(figure) -> dict:
+    return {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
+
+
+def legend_of(axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def notes_of(figure) -> str:
+    return " ".join(text.get_text() for text in reversed(figure.texts)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_curves_begin_in_the_corner_and_areas_stand_beside_their_lines(figures) -> None:
+    data = figures.roc(classes=TWO)
+    figure = draw(draw_roc, data)
+    panels = panels_of(figure)
+    assert list(panels) == TWO
+    for panel in data.facts["panels"]:
+        axes = panels[panel["target"]]
+        curves = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"]
+        assert len(curves) == len(axes.collections) == 2, "a curve and a band for each backbone"
+        for number, (line, own) in enumerate(zip(curves, panel["curves"], strict=True)):
+            rows = data.frame[(data.frame["target"] == panel["target"]) & (data.frame["backbone"] == own["backbone"])]
+            np.testing.assert_array_equal(line.get_xdata(), [0, *rows["fpr"]])
+            np.testing.assert_array_equal(line.get_ydata(), [0, *rows["tpr"]])
+            assert to_hex(line.get_color()) == COLOURS[number].lower()
+            band = axes.collections[number].get_paths()[0].vertices
+            assert band[:, 1].max() == rows["high"].max()
+            area = legend_of(axes)[number]
+            assert area == f"{own['auc']:.3f} ({own['low']:.3f} to {own['high']:.3f})".replace("0.", ".")
+    assert "from a bootstrap of patients, 30 replicates" in notes_of(figure)
+
+
+def test_a_backbones_look_follows_its_place_in_the_study(figures) -> None:
+    data = figures.roc(classes=TWO)
+    data.facts["backbones"][1]["place"] = 5
+    figure = draw(draw_roc, data)
+    line = [line for line in figure.axes[0].get_lines() if line.get_drawstyle() == "steps-post"][1]
+    assert to_hex(line.get_color()) == look_of(5).colour.lower()
+
+
+def test_runs_are_mentioned_and_an_undefined_class_says_why(figures) -> None:
+    figure = draw(draw_roc, figures.roc(classes=TWO, absent=1, runs=3))
+    axes = panels_of(figure)["Nodule"]
+    said = [text.get_text() for text in axes.texts]
+    assert said == ["0 positive of 90 images", "undefined: no positive image"]
+    assert not axes.get_lines()
+    assert "means of 3 runs" in notes_of(figure)
+    assert "a bootstrap of runs and of patients" in notes_of(figure)
+
+
+def test_an_area_without_an_interval_stands_alone(figures) -> None:
+    data = figures.roc(classes=["Edema"], backbones=1)
+    data.facts["panels"][0]["curves"][0] |= {"auc": 0.5, "low": None, "high": None}
+    figure = draw(draw_roc, data)
+    assert legend_of(figure.axes[0]) == [".500"]
+
+
+def test_means_intervals_and_repeats_stand_side_by_side(figures) -> None:
+    data = figures.fractions(regimes=("finetune", "probe"))
+    figure = draw(draw_fractions, data)
+    (axes,) = panels_of(figure).values()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "50", "100"]
+    assert len(axes.containers) == 4, "two backbones, each used in two ways"
+    shares = np.array([0.01, 0.1, 0.5, 1])
+    offsets = []
+    for container, (key, regime) in zip(
+        axes.containers, [(key, regime) for key in ("b0", "b1") for regime in ("finetune", "probe")], strict=True
+    ):
+        rows = data.frame[(data.frame["backbone"] == key) & (data.frame["regime"] == regime)]
+        means, repeats = rows[rows["repeat"] == "mean"], rows[rows["repeat"] != "mean"]
+        line, _, (bars,) = container.lines
+        np.testing.assert_allclose(line.get_ydata(orig=False), means["value"])
+        offset = line.get_xdata(orig=False) / shares
+        np.testing.assert_allclose(offset, offset[0])
+        offsets.append(offset[0])
+        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+        np.testing.assert_allclose(ends, means[["low", "high"]])
+        points = [
+            other for other in axes.get_lines() if len(other.get_ydata()) == 9 and other.get_color() == line.get_color()
+        ]
+        assert any(np.allclose(each.get_ydata(orig=False), repeats["value"]) for each in points)
+        assert line.is_dashed() == (regime == "probe")
+    assert offsets == sorted(offsets)
+    assert len(set(offsets)) == 4
+    assert max(offsets) / min(offsets) < 2, "those of 50 % and of 100 % do not mix"
+
+
+def test_where_lower_is_better_the_axis_says_so(figures) -> None:
+    figure = draw(draw_fractions, figures.fractions(metrics=("auc", "brier"), repeats=1))
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["AUC", "Brier score (lower is better)"]
+    assert "Small points" not in notes_of(figure)
+
+
+def test_cells_show_per_cent_and_counts_and_absent_classes_are_hatched(figures) -> None:
+    data = figures.confusion(classes=["no", "yes", "perhaps"], absent=1, backbones=1)
+    figure = draw(draw_confusion, data)
+    (axes,) = panels_of(figure).values()
+    assert len(axes.patches) == 3
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    assert len(cells) == 6
+    classes = ["no", "yes", "perhaps"]
+    for row in data.frame[data.frame["true"] != "yes"].itertuples():
+        place = (classes.index(row.called), classes.index(row.true))
+        assert cells[place] == f"{100 * row.share:.0f}\n{row.count:.0f}"
+    assert [label.get_text() for label in axes.get_yticklabels()][1] == "yes (0)"
+    assert "Hatched: no case of yes in the test set." in notes_of(figure)
+
+
+def test_means_over_runs_have_a_decimal_and_long_names_become_numbers(figures) -> None:
+    data = figures.confusion(backbones=7, runs=10)
+    figure = draw(draw_confusion, data)
+    axes = next(iter(panels_of(figure).values()))
+    counts = [text.get_text().split("\n")[1] for text in axes.texts]
+    assert all(count == f"{float(count):.1f}" for count in counts)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "4", "5"]
+    assert axes.get_yticklabels()[1].get_text().split()[0] == "2"
+    assert "means of 10 runs" in notes_of(figure)
+
+
+def test_reliability_shows_bins_with_cases_and_all_counts(figures) -> None:
+    data = figures.calibration(classes=TWO)
+    figure = draw(draw_calibration, data)
+    diagram = panels_of(figure)["Edema"]
+    strip = figure.axes[figure.axes.index(diagram) + 1]
+    rows = data.frame[(data.frame["target"] == "Edema") & (data.frame["backbone"] == "b0")]
+    there = rows[rows["cases"] > 0]
+    line = next(line for line in diagram.get_lines() if line.get_marker() == "o")
+    np.testing.assert_array_equal(line.get_xdata(), there["predicted"])
+    np.testing.assert_array_equal(line.get_ydata(), there["observed"])
+    bars = np.array([segment[:, 1] for segment in diagram.collections[0].get_segments()])
+    np.testing.assert_array_equal(bars, there[["low", "high"]])
+    np.testing.assert_array_equal(strip.patches[0].get_data().values, rows["cases"])
+    curve = data.facts["panels"][0]["curves"][0]
+    assert legend_of(diagram)[0] == f"{curve['ece']:.3f}, {curve['brier']:.3f}".replace("0.", ".")
+
+
+def test_the_called_class_has_one_panel_with_its_scores_in_the_legend(figures) -> None:
+    data = figures.calibration(task="multiclass", runs=2)
+    figure = draw(draw_calibration, data)
+    assert list(panels_of(figure)) == ["Called class"]
+    (legend,) = figure.legends
+    curve = data.facts["panels"][0]["curves"][0]
+    expected = f"Scratch: ECE {curve['ece']:.3f}, Brier {curve['brier']:.3f}".replace("0.", ".")
+    assert legend.get_texts()[0].get_text().replace("\n", " ") == expected
+    assert "The cases of 2 runs are pooled" in notes_of(figure)
+
+
+def test_an_unlabelled_class_has_no_diagram(figures) -> None:
+    figure = draw(draw_calibration, figures.calibration(classes=TWO, unlabelled=0))
+    assert panels_of(figure)["Edema"].texts[-1].get_text() == "undefined: no image with a label"
+
+
+def test_few_tables_show_ranks_with_intervals_and_say_why(figures) -> None:
+    data = figures.cd(backbones=3, blocks=2)
+    figure = draw(draw_ranks, data)
+    for table, axes in panels_of(figure).items():
+        rows = data.frame[data.frame["table"] == table]
+        points = [line.get_xdata()[0] for line in axes.get_lines()]
+        assert points == rows["rank"].tolist()
+        ends = [each.get_segments()[0][:, 0].tolist() for each in axes.collections]
+        assert ends == rows[["low", "high"]].to_numpy().tolist()
+        low, high = axes.get_ylim()
+        assert low > high, "the study's first is at the top"
+    assert "2 blocks are too few for a critical difference (Friedman, Nemenyi), which takes 5 or more." in notes_of(
+        figure
+    )
+    assert "1 block is too few" in notes_of(draw(draw_ranks, figures.cd(blocks=1)))
+
+
+def test_a_diagram_has_every_backbone_at_its_mean_rank(figures) -> None:
+    data = figures.cd(backbones=4, blocks=6)
+    result = data.facts["friedman"]
+    figure = draw(draw_ranks, data)
+    (axes,) = figure.axes
+    said = [text.get_text().replace("\n", " ") for text in axes.texts]
+    for each in data.facts["backbones"]:
+        assert any(f"({result['average_ranks'][each['key']]:.2f})" in text for text in said)
+    assert f"Critical difference {result['critical_difference']:.2f}" in said
+    assert len([line for line in axes.get_lines() if line.get_linewidth() == 2.5]) == len(result["alike"])
+    assert "Friedman's test: χ² =" in notes_of(figure)
+    assert "Bars join" in notes_of(figure)
+    # The best stands at the left, where the scale begins.
+    best = min(result["average_ranks"], key=result["average_ranks"].get)
+    places = {line.get_xdata()[0] for line in axes.get_lines() if len(line.get_xdata()) == 3}
+    label = next(
+        text for text in axes.texts if f"({result['average_ranks'][best]:.2f})" in text.get_text().replace("\n", " ")
+    )
+    assert label.get_ha() == "right"
+    assert len(places) == 4
+
+
+def test_no_difference_is_claimed_where_friedman_does_not_reject(figures) -> None:
+    data = figures.cd(backbones=2, blocks=5)
+    data.facts["friedman"]["p_value"] = 0.3
+    assert "so no difference is claimed" in notes_of(draw(draw_ranks, data))
+
+
+@pytest.mark.parametrize(
+    ("bars", "levels"),
+    [([(1, 2), (1.5, 3), (2.5, 4)], [0, 1, 0]), ([(1, 2), (3, 4)], [0, 0]), ([(1, 4), (2, 5), (3, 6)], [0, 1, 2])],
+)
+def test_bars_that_overlap_lie_one_below_the_other(bars, levels) -> None:
+    assert _stack(bars) == levels
