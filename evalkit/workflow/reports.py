@@ -110,7 +110,7 @@ def chart_hash(study: Study, figure: str) -> str:
             "figure": values_of(entry),
             "study": [study.file.title, study.file.notes],
             "tables": [table_hash(study, table) for table in tables],
-            "aggregate": {name: entry.aggregate for name, entry in study.file.evaluations.items()},
+            "aggregate": study.evaluation(entry.evaluation).aggregate if hasattr(entry, "evaluation") else None,
             "labels": {name: study.backbone(name).label for name in study.backbones},
         }
     )
