@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +11,7 @@ from evalkit.config import Study, load_study
 from evalkit.errors import InputError
 
 if TYPE_CHECKING:
+    from evalkit.datasets import Manifest
     from evalkit.pretraining.feasibility import Known
 
 
@@ -46,9 +47,9 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        For the configuration, each architecture, each table, unless `config_only` each data set and each file of
-        weights, and each pretraining; those that pretraining starts from are included. After a configuration that
-        cannot be read nothing more follows.
+        For the configuration, each architecture, each table, unless `config_only` each data set, each other data set
+        that an evaluation tests on and each file of weights, and each pretraining; those that pretraining starts from
+        are included. After a configuration that cannot be read nothing more follows.
     """
     try:
         study = load_study(name)
@@ -66,8 +67,13 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     for table in study.file.tables:
         yield _look(f"tables.{table}", _check_table, study, table)
     if not config_only:
+        manifests: dict[str, Manifest] = {}
         for dataset in study.file.datasets:
-            yield _look(f"datasets.{dataset}", partial(_check_dataset, known=known), study, dataset)
+            yield _look(
+                f"datasets.{dataset}", partial(_check_dataset, known=known, manifests=manifests), study, dataset
+            )
+        for name in study.file.evaluations:
+            yield from _check_test_on(study, name, manifests)
         for backbone, entry in entries.items():
             if not entry.is_scratch:
                 yield _look(f"weights of {backbone}", partial(_check_weights, known=known), study, backbone)
@@ -114,7 +120,7 @@ def _check_table(study: Study, table: str) -> str:
     return study.table(table).title
 
 
-def _check_dataset(study: Study, dataset: str, *, known: Known) -> str:
+def _check_dataset(study: Study, dataset: str, *, known: Known, manifests: dict[str, Manifest]) -> str:
     from evalkit.datasets import read_dataset
     from evalkit.splits.labels import choose_labels, read_classes
 
@@ -129,10 +135,31 @@ def _check_dataset(study: Study, dataset: str, *, known: Known) -> str:
                 read_classes(manifest.images, labels, dataset=dataset)
     patients = frozenset(manifest.images["patient_id"])
     known.images[dataset], known.patients[dataset] = len(manifest.images), patients
+    manifests[dataset] = manifest
     return (
         f"{len(manifest.images):,} images of {len(patients):,} patients, labels: {', '.join(manifest.labels)} "
         "(tables read; image files are opened when they are packed)"
     )
+
+
+def _check_test_on(study: Study, name: str, manifests: Mapping[str, Manifest]) -> Iterator[Finding]:
+    """Look at the other data sets that an evaluation tests on, as far as they and its labels are known."""
+    from evalkit.splits.external import choose_external
+    from evalkit.splits.labels import choose_labels
+
+    entry = study.evaluation(name)
+
+    def look(_: Study, dataset: str) -> str:
+        own = manifests.get(entry.dataset)
+        labels = choose_labels(entry, own) if own is not None else entry.labels or []
+        found = choose_external(manifests[dataset], labels, task=entry.task, dataset=dataset)
+        left_out = "".join(f"; {count:,} left out, {reason}" for reason, count in found.count_left_out().items())
+        common = ", ".join(label for label in labels if label in manifests[dataset].labels)
+        return f"{len(found.chosen):,} images of {dataset}, labels of both: {common}{left_out}"
+
+    for dataset in entry.test_on:
+        if dataset in manifests and (entry.labels or entry.dataset in manifests):
+            yield _look(f"evaluations.{name}.test_on", look, study, dataset)
 
 
 def _is_drawn(study: Study, dataset: str) -> bool:

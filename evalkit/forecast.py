@@ -20,12 +20,14 @@ from evalkit.settings import read_setting
 from evalkit.workflow import gpus, training_slots
 
 #: Images of the public releases, for a forecast without the data: counted on their own annotation files
-#: (CheXpert train and valid, by view; ChestX-ray14), or as published (Kermany).
+#: (CheXpert train and valid, by view; ChestX-ray14; RSNA), or as published (Kermany, SIIM).
 PUBLISHED_IMAGES = {
     ("chexpert", "frontal"): 191_229,
     ("chexpert", "all"): 223_648,
     ("nih", ""): 112_120,
     ("kermany", ""): 5_856,
+    ("siim", ""): 6_334,
+    ("rsna", ""): 26_684,
 }
 
 #: Those of them that are for testing: valid.csv, where the released test set is not there, the official test list, and
@@ -95,8 +97,8 @@ def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
     """Forecast every evaluation of a study, backbone by backbone; an unknown data set counts as no images."""
     images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
     return [
-        _forecast_evaluation(study, name, backbone, images[evaluation.dataset])
-        for name, evaluation in study.file.evaluations.items()
+        _forecast_evaluation(study, name, backbone, images)
+        for name in study.file.evaluations
         for backbone in study.backbones
     ]
 
@@ -273,25 +275,27 @@ def _count_images(study: Study, name: str) -> tuple[int | None, str]:
 IMAGES_PER_PHANTOM = 1.5
 
 
-def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) -> EvaluationForecast:
+def _forecast_evaluation(study: Study, name: str, backbone: str, images: dict[str, int]) -> EvaluationForecast:
     evaluation = study.evaluation(name)
-    counts = _split_sizes(study, name, images)
+    counts = _split_sizes(study, name, images[evaluation.dataset])
+    elsewhere = sum(images[other] for other in evaluation.test_on)
     runs = training = 0
     # A probe runs each image through the network once, whatever it is then fitted to.
-    predicted = images if "probe" in evaluation.regimes else 0
+    predicted = images[evaluation.dataset] + elsewhere if "probe" in evaluation.regimes else 0
     for setting in evaluation.list_settings():
-        regime, fraction, _ = read_setting(setting)
+        regime, fraction, trainset = read_setting(setting)
         repeats = count_repeats(evaluation, setting)
         if regime == "probe":
             runs += repeats
             continue
-        drawn = max(1, round(counts["train"] * fraction))
+        drawn = max(1, round(_count_training(study, name, counts["train"], trainset) * fraction))
         validated = counts["validation"] * (fraction if evaluation.validation == "fraction" else 1)
         steps = evaluation.training.count_steps(images=drawn, fraction=fraction)
         rates = len(evaluation.training.learning_rates)
         runs += repeats
         training += repeats * rates * steps * evaluation.training.batch_size
-        predicted += repeats * round(rates * evaluation.training.validations * validated + validated + counts["test"])
+        tested = validated + counts["test"] + elsewhere
+        predicted += repeats * round(rates * evaluation.training.validations * validated + tested)
     return EvaluationForecast(
         evaluation=name,
         backbone=backbone,
@@ -299,7 +303,7 @@ def _forecast_evaluation(study: Study, name: str, backbone: str, images: int) ->
         jobs=sum(1 for _ in list_jobs(study, name, backbones=[backbone])),
         training_images=training,
         predicted_images=predicted,
-        prediction_bytes=runs * (counts["validation"] + counts["test"]) * _row_bytes(evaluation),
+        prediction_bytes=runs * (counts["validation"] + counts["test"] + elsewhere) * _row_bytes(evaluation),
     )
 
 
@@ -316,6 +320,18 @@ def _split_sizes(study: Study, name: str, images: int) -> dict[str, int]:
         test = round(images * PUBLISHED_TEST_IMAGES[release] / PUBLISHED_IMAGES[release])
     validation = round((images - test) * evaluation.validation_share)
     return {"train": images - test - validation, "validation": validation, "test": test}
+
+
+def _count_training(study: Study, name: str, train: int, trainset: str) -> int:
+    """Images of a training set; before the splits are made, those of a set cut or grown to its classes count as all."""
+    modified = study.evaluation(name).modified
+    if trainset == "modified" and modified is not None:
+        return sum(modified.values())
+    report = _read(study.layout.splits(name).with_suffix(".json"))
+    if trainset == "full" or report.get("task") != "multiclass":
+        return train
+    sizes = [each["positive"]["images"] for each in report["roles"]["train"]["classes"].values()]
+    return len(sizes) * (min if trainset == "undersampled" else max)(sizes)
 
 
 def _release(entry: Dataset) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Files of a run folder, beside its record.
-PREDICTIONS, VALIDATION = "predictions.parquet", "validation.parquet"
+PREDICTIONS, VALIDATION, NETWORK = "predictions.parquet", "validation.parquet", "network.safetensors"
 
 
 def external_predictions(dataset: str) -> str:
@@ -33,6 +33,7 @@ class Layout:
             "nih": "ChestX-ray14",
             "folder": "classes",
             "kermany": "chest_xray",
+            "siim": "siim-covid19-detection",
         }[layout]
         return self.root / "phantoms" / dataset / folder
 
@@ -43,6 +44,10 @@ class Layout:
     def packed(self, dataset: str, size: int) -> Path:
         """The folder of a packed data set: ``images.npy``, ``index.parquet``, ``packing.json``."""
         return self.root / "datasets" / dataset / f"packed-{size}"
+
+    def ragged(self, dataset: str, longest: int) -> Path:
+        """The folder of a data set packed for detection: its images' longest side is `longest`, boxes beside them."""
+        return self.root / "datasets" / dataset / f"ragged-{longest}"
 
     def apart(self, dataset: str, other: str) -> Path:
         """The mark that a data set to pretrain on shares no patient and no image with one to evaluate with."""
@@ -59,6 +64,10 @@ class Layout:
     def features(self, dataset: str, backbone: str) -> Path:
         """A backbone's features of every packed image of a data set (npy); beside them lies the ``.json``."""
         return self.root / "features" / dataset / f"{backbone}.npy"
+
+    def features_job(self, dataset: str, backbone: str) -> Path:
+        """The record of the job that computed these features; the workflow's mark that they are there."""
+        return self.root / "jobs" / "features" / dataset / f"{backbone}.json"
 
     def pretraining(self, backbone: str) -> Path:
         """The folder of weights made by this study: ``checkpoint.pth`` and ``run.json``."""

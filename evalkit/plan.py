@@ -49,9 +49,14 @@ def parse_span(text: str) -> range:
 
 
 def count_repeats(evaluation: Evaluation, setting: str) -> int:
-    """How many runs a cell has: draws of a fraction below 1, seeds where there is nothing to draw."""
-    drawn = read_setting(setting).fraction < 1
-    return evaluation.repeats if drawn else evaluation.seeds
+    """How many runs a cell has: draws of a fraction below 1, seeds where there is nothing to draw.
+
+    A probe has nothing that a seed would change, so it is run once where nothing is drawn.
+    """
+    regime, fraction, _ = read_setting(setting)
+    if fraction < 1:
+        return evaluation.repeats
+    return 1 if regime == "probe" else evaluation.seeds
 
 
 def list_jobs(study: Study, evaluation: str, *, backbones: list[str] | None = None) -> Iterator[Job]:

@@ -77,7 +77,11 @@ def write_class_predictions(
     ------
     InputError
         As `write_predictions`.
+    ValueError
+        A row of `targets` does not hold exactly one 1.
     """
+    if not (np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all()):
+        raise ValueError("targets of a multi-class task hold one 1 in each row, and 0 besides")
     names = np.array(labels, dtype=object)
     columns = {"target": names[targets.argmax(axis=1)], "predicted": names[scores.argmax(axis=1)]}
     _write(path, ids, columns, labels, scores)

@@ -23,7 +23,20 @@ from evalkit.fingerprints import file_sha256
 RECORD = "run.json"
 
 #: Packages whose version can change a result.
-_PACKAGES = ("cxr-evalkit", "torch", "torchvision", "timm", "kornia", "numpy", "pandas", "pyarrow", "pillow", "pydicom")
+_PACKAGES = (
+    "cxr-evalkit",
+    "torch",
+    "torchvision",
+    "timm",
+    "kornia",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "pydicom",
+)
 
 
 class RunRecord(TypedDict, total=False):
@@ -43,8 +56,8 @@ class RunRecord(TypedDict, total=False):
     class_weights: str
     #: How the network was trained, or the linear classifier fitted.
     recipe: dict[str, Any]
-    #: Of a probe: by data set, the key of the features.
-    features: dict[str, str]
+    #: Of a probe: the key of the features.
+    features: str
     #: Architecture, channels, mean, std, fingerprint of the weights.
     network: dict[str, Any]
     #: Number of images and patients of each part, and a hash of their ids, pixels and labels.

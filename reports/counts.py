@@ -15,7 +15,7 @@ from evalkit.commands import run_command
 from evalkit.counting.rows import read_counts
 from reports.count_grid import CountCell, CountGrid, arrange_counts
 from reports.escaping import Markup, escape_markdown, escape_tex
-from reports.rendering import CAPTIONS, TEX_MARKS, make_environment, read_context
+from reports.rendering import TEX_MARKS, make_environment, read_context, write_paragraphs
 
 
 def render_counts(path: Path) -> list[Path]:
@@ -89,17 +89,14 @@ def _render(
 
 def _write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], grids: list[CountGrid]) -> list[str]:
     """Say what is counted, where it comes from and what is left out."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(CAPTIONS), undefined=jinja2.StrictUndefined, autoescape=False
-    )
     cells = [cell for grid in grids for _, line in grid.lines for cell in line]
-    text = environment.get_template("counts_footnotes.txt.j2").render(
+    return write_paragraphs(
+        "counts_footnotes.txt.j2",
         context=context,
         drawn=bool((rows["n_draws"] > 1).any()),
         absent=any(cell.status.startswith("absent") for cell in cells),
         several=len(grids) > 1,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
 
 
 def _write_markdown_cell(cell: CountCell) -> Markup:

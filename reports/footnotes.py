@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from evalkit.comparisons.subgroups import EVERYONE
 from evalkit.settings import read_setting
 from reports.labels import label_setting, label_target
-from reports.rendering import CAPTIONS
+from reports.rendering import write_paragraphs
 
 #: Intervals in words.
 INTERVALS = {
@@ -64,10 +63,8 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
     compared = rows[rows["test"] != ""]
     shown = rows[rows["sd"].isna()] if compact else rows
     labels = {each["key"]: each["label"] for each in context["backbones"]}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(CAPTIONS), undefined=jinja2.StrictUndefined, autoescape=False
-    )
-    text = environment.get_template("footnotes.txt.j2").render(
+    return write_paragraphs(
+        "footnotes.txt.j2",
         context=context,
         compact=compact,
         metrics=_join((metric["label"] for metric in context["metrics"]), "and"),
@@ -93,7 +90,6 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
         backbone_notes=[f"{each['label']}: {each['note']}" for each in context["backbones"] if each["note"]],
         versions=[f"{name} {context['versions'][name]}" for name in _PACKAGES if name in context["versions"]],
     )
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
 
 
 def _describe_repeats(runs: Mapping[str, int], settings: Mapping[str, str]) -> list[str]:

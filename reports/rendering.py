@@ -36,6 +36,28 @@ def make_environment(**options: Any) -> jinja2.Environment:
     )
 
 
+def write_paragraphs(template: str, **values: Any) -> list[str]:
+    """Fill a template of plain text, and give its paragraphs, each in one line.
+
+    Parameters
+    ----------
+    template : str
+        A file in `CAPTIONS`: paragraphs stand between blank lines; line breaks within one count as spaces.
+    **values
+        What it is filled with; a name that is not there is an error.
+
+    Returns
+    -------
+    list of str
+        Plain text, to be escaped for the format it goes into.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(CAPTIONS), undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    text = environment.get_template(template).render(**values)
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+
+
 def read_context(path: Path, *, maker: str) -> dict[str, Any]:
     """Read the facts beside a table's rows.
 

@@ -115,6 +115,11 @@ def make_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             "tables": tables or {},
         }
         main = study["evaluations"]["main"]
+        # Keys that would change nothing are refused.
+        if main["task"] == "multiclass":
+            del main["repeats"]
+        if main["settings"].get("regime") == ["probe"]:
+            del main["recipe"]
         (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
         (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
         loaded = load_study("tiny.yaml")

@@ -14,7 +14,7 @@ from evalkit.balancing.stored import describe_origin, load_balanced, training_im
 from evalkit.balancing.writing import Chunk, Writer
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.packing.making import CHUNK
+from evalkit.packing.filling import CHUNK
 from evalkit.packing.packed import Packed, load_packed
 from evalkit.packing.pixel_file import PixelFile
 from evalkit.processes import count_cores, spread

@@ -15,6 +15,9 @@ from evalkit.settings import read_setting
 #: What all runs of a setting must have in common, by its name in a record; with the cases they were tested on.
 _COMMON = ("labels", "class_weights", "recipe", "code", "device", "precision", "threads", "processes")
 
+#: What runs of one repeat must have in common besides: all backbones learn from the same images.
+_LEARNT_FROM = [("data", role, "sha256") for role in ("train", "validation")]
+
 
 def require_agreement(
     study: Study, selection: Selection, found: Sequence[FoundRun], labels: Sequence[str], *, partial: bool
@@ -59,19 +62,27 @@ def require_agreement(
     tested = ("test",) if selection.test_on is None else ("test_on", selection.test_on)
     places: list[tuple[str, ...]] = [*((name,) for name in _COMMON), ("data", *tested, "sha256")]
     made = [each for each in checked if each.record]
-    for _, runs in groupby(made, key=lambda each: each.run.setting):
-        first, *others = runs
-        for other in others:
-            for place in places:
-                difference = _tell(".".join(place), _at(first.record, *place), _at(other.record, *place))
-                if difference:
-                    raise InputError(
-                        f"{study.layout.run(*first.run)} and {study.layout.run(*other.run)} were not made alike: "
-                        f"{difference}",
-                        "runs that differ in nothing but backbone and repeat",
-                        remedy,
-                    )
+    for _, of_setting in groupby(made, key=lambda each: each.run.setting):
+        runs = list(of_setting)
+        _require_alike(study, runs, places, remedy)
+        for repeat in {each.run.repeat for each in runs}:
+            _require_alike(study, [each for each in runs if each.run.repeat == repeat], _LEARNT_FROM, remedy)
     return checked
+
+
+def _require_alike(study: Study, runs: Sequence[FoundRun], places: Sequence[tuple[str, ...]], remedy: str) -> None:
+    """Refuse runs whose records differ at some place."""
+    first, *others = runs
+    for other in others:
+        for place in places:
+            difference = _tell(".".join(place), _at(first.record, *place), _at(other.record, *place))
+            if difference:
+                raise InputError(
+                    f"{study.layout.run(*first.run)} and {study.layout.run(*other.run)} were not made alike: "
+                    f"{difference}",
+                    "runs that differ in nothing but backbone and repeat",
+                    remedy,
+                )
 
 
 def _out_of_date(study: Study, each: FoundRun, labels: Sequence[str]) -> Iterator[str]:

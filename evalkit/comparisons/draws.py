@@ -15,8 +15,14 @@ def describe_data(report: Mapping[str, Any]) -> str:
     report : mapping
         As a manifest has it; empty where there is none yet.
     """
-    left_out = "; ".join(f"{reason} ({count:,})" for reason, count in report.get("left_out", {}).items())
-    return " ".join(filter(None, [report.get("footnote"), f"Images left out: {left_out}." if left_out else ""]))
+    left_out = report.get("left_out", {})
+    told = f"Images left out: {list_left_out(left_out)}." if left_out else ""
+    return " ".join(filter(None, [report.get("footnote"), told]))
+
+
+def list_left_out(left_out: Mapping[str, int]) -> str:
+    """List why images were left out, and how many."""
+    return "; ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
 
 
 def describe_draws(report: Mapping[str, Any]) -> list[str]:

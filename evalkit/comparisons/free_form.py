@@ -361,7 +361,8 @@ def _suits_all(joined: _Joined, test: str) -> bool:
 
 def _resample(joined: _Joined, metric: str, estimates: Estimates[Any], procedure: Procedure) -> None:
     """Make the replicates, where some are needed, and say so: with many cases that takes minutes."""
-    targets = [target for target in joined.targets if not estimates.why_undefined(target)]
+    known = [target for target in joined.targets if not estimates.why_undefined(target)]
+    targets = [target for target in known if not estimates.why_not_resampled(target)]
     resampled = [target for target in targets if estimates.primary_test(target) in _RESAMPLED]
     if not resampled:
         return

@@ -11,6 +11,7 @@ from evalkit.comparisons.cells import Cell, Outcome
 from evalkit.comparisons.procedure import shown_backbones, shown_settings
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
+from evalkit.layout import PREDICTIONS, external_predictions
 from evalkit.plan import Run, count_repeats
 from evalkit.records import read_record
 
@@ -41,7 +42,7 @@ class Selection:
     @property
     def predictions(self) -> str:
         """The file of each run that holds what is shown."""
-        return "predictions.parquet" if self.test_on is None else f"predictions-{self.test_on}.parquet"
+        return PREDICTIONS if self.test_on is None else external_predictions(self.test_on)
 
 
 def select_runs(study: Study, table: str) -> Selection:

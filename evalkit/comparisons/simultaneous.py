@@ -65,11 +65,11 @@ def compare_column_with_best(
     Returns
     -------
     AgainstBest or None
-        ``None`` where another adjustment is asked for, or fewer than two backbones can be compared. Backbones of
-        which a run is missing do not share the others' resamples and take no part.
+        ``None`` where another adjustment is asked for, fewer than two backbones can be compared, or there is nothing
+        to resample. Backbones of which a run is missing do not share the others' resamples and take no part.
     """
     complete = [cell for cell in cells if cell.status == "ok" and not np.isnan(values[cell.backbone])]
-    if procedure.adjustment != MAX_T or len(complete) < 2:
+    if procedure.adjustment != MAX_T or len(complete) < 2 or estimates.why_not_resampled(target):
         return None
     replicates = np.column_stack([estimates.replicates(cell, target) for cell in complete])
     result = quietly(

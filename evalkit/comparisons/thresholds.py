@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from evalkit.comparisons.cells import Cell, Floats, TestSet
 from evalkit.comparisons.gathering import Gathered
+from evalkit.layout import VALIDATION
 from evalkit.plan import Run
 
 #: Per cent of the validation negatives that a threshold leaves uncalled, or more.
@@ -58,7 +58,7 @@ def read_thresholds(gathered: Gathered) -> dict[str, dict[str, list[Floats]]]:
     def read(run: Run) -> Floats:
         # Each has its own cases: what networks are selected on may differ between repeats.
         alignment = gathered.open_alignment()
-        scores = alignment.read(layout.run(*run) / Path("validation.parquet"))
+        scores = alignment.read(layout.run(*run) / VALIDATION)
         return choose_thresholds(alignment.test_set().targets, scores)
 
     return {

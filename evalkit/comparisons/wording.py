@@ -106,9 +106,16 @@ def describe_ways(evaluation: Evaluation, settings: Sequence[str]) -> list[str]:
     if trainsets != ["full"]:
         sentences.append(f"Training sets: {'; '.join(_TRAINSETS[name] for name in trainsets)}.")
     if "balanced" in trainsets:
-        bounds = [f"rotated by up to {evaluation.balancing.rotate:g} degrees"] if evaluation.balancing.rotate else []
-        bounds += [f"zoomed by up to {100 * evaluation.balancing.zoom:g} %"] if evaluation.balancing.zoom else []
-        sentences.append(f"Copies were made after the split, {' and '.join(bounds) or 'unchanged'}.")
+        sentences.append(describe_copies(evaluation))
     if evaluation.class_weights == "balanced":
         sentences.append("In the loss rare classes weigh more, so that all classes weigh alike.")
     return sentences
+
+
+def describe_copies(evaluation: Evaluation) -> str:
+    """Say what the training set 'balanced' holds, and how its copies were made."""
+    bounds = evaluation.balancing
+    changes = [f"turned by up to {bounds.rotate:.12g} degrees to either side"] if bounds.rotate else []
+    changes += [f"enlarged or reduced by up to {100 * bounds.zoom:.12g} %"] if bounds.zoom else []
+    how = " and ".join(changes) or "as they are"
+    return f"Balanced: all training images and copies of them, made after the split, {how}."

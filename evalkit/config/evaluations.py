@@ -100,13 +100,16 @@ class Evaluation(Strict):
         None, description="What is scored; images of a unit are averaged. By default as the data set prescribes."
     )
     test_on: list[Name] = Field([], description="Other data sets that each run is tested on as well.")
+    keep_networks: bool = Field(
+        False, description="Keep each fine-tuned network, so that a data set added to test_on needs no training."
+    )
     recipe: Recipe | None = Field(None, description="How networks are trained; a probe alone needs none.")
     probe: Probe = Probe.model_validate({})
     repeats_per_job: PositiveInt = Field(10, description="Runs that share a process, which saves its start-up.")
 
     @model_validator(mode="after")
     def _check(self) -> Evaluation:
-        mistakes = [*self._check_axes(), *self._check_multiclass()]
+        mistakes = [*self._check_axes(), *self._check_multiclass(), *self._check_effects()]
         if self.labels and repeats(self.labels):
             mistakes.append(f"labels holds a class twice: {self.labels}")
         if repeats(self.test_on) or self.dataset in self.test_on:
@@ -149,6 +152,22 @@ class Evaluation(Strict):
         if self.modified and self.labels and set(self.modified) != set(self.labels):
             mistakes.append(f"modified has counts for {sorted(self.modified)}; expected one for each of {self.labels}")
         return mistakes
+
+    def _check_effects(self) -> list[str]:
+        """What is said and would change nothing."""
+        given, multiclass = self.model_fields_set, self.task == "multiclass"
+        idle = {
+            "balancing": "no trainset is 'balanced'" if "balanced" not in self.trainsets else "",
+            "probe": "settings.regime has no 'probe'" if "probe" not in self.regimes else "",
+            "recipe": "settings.regime has no 'finetune'" if "finetune" not in self.regimes and self.recipe else "",
+            "repeats": "a multi-class task draws nothing; 'seeds' repeats it" if multiclass else "",
+            "validation": "a multi-class task has no fractions" if multiclass else "",
+            "validation_share": "validation_per_class is given" if self.validation_per_class else "",
+            "test_share": "test_per_class is given" if self.test_per_class else "",
+        }
+        return [
+            f"{name} would change nothing: {why}; leave it out" for name, why in idle.items() if why and name in given
+        ]
 
     @property
     def regimes(self) -> list[Regime]:

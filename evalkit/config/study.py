@@ -49,6 +49,12 @@ class StudyFile(Strict):
                 if name in getattr(self, section):
                     mistakes.append(f"{section} has one called {name}, which the workflow makes itself; rename it")
         mistakes += [f"{name} is in tables and in counts; rename one" for name in self.tables if name in self.counts]
+        mistakes += [
+            f"{section} has one called {name}; names that begin with figure_ are for figures; rename it"
+            for section in ("tables", "counts")
+            for name in getattr(self, section)
+            if name.startswith("figure_")
+        ]
         for name, table in self.tables.items():
             mistakes += self._check_table(f"tables.{name}", table)
         for name, counts in self.counts.items():

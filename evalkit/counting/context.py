@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalkit.comparisons.draws import describe_data, describe_draws
-from evalkit.config.evaluations import Evaluation
+from evalkit.comparisons.external import describe_left_out
+from evalkit.comparisons.wording import describe_copies
 from evalkit.config.loading import Study
 from evalkit.counting.gathering import Part
 from evalkit.datasets.manifest import load_manifest
@@ -44,7 +45,7 @@ def describe_counts(study: Study, name: str, report: Mapping[str, Any], parts: S
         "drawn": any(study.dataset(dataset).phantom is not None for dataset in datasets),
         "repeats": report["repeats"],
         "test_set": report["test_set"],
-        "copies": _describe_copies(entry) if "balanced" in entry.trainsets else "",
+        "copies": describe_copies(entry) if "balanced" in entry.trainsets else "",
         "data": [
             f"{dataset}: {text}" if len(datasets) > 1 else text
             for dataset in datasets
@@ -52,16 +53,9 @@ def describe_counts(study: Study, name: str, report: Mapping[str, Any], parts: S
             if text
         ],
         "draws": describe_draws(report),
+        "external": [describe_left_out(part.dataset, part.left_out) for part in parts if part.left_out],
         "notes": list(study.file.notes),
     }
-
-
-def _describe_copies(entry: Evaluation) -> str:
-    bounds = entry.balancing
-    changes = [f"turned by up to {bounds.rotate:g} degrees to either side"] * bool(bounds.rotate)
-    changes += [f"enlarged or reduced by up to {100 * bounds.zoom:.12g} %"] * bool(bounds.zoom)
-    how = " and ".join(changes) or "as they are"
-    return f"Balanced: all training images and copies of them, made after the split, {how}."
 
 
 def _describe_dataset(study: Study, dataset: str) -> list[str | None]:

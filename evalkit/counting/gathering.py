@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-import pandas as pd
 
 from evalkit.balancing.stored import read_balancing
 from evalkit.config.evaluations import Evaluation
@@ -31,6 +29,8 @@ class Part:
         Counts of each draw, as of `evalkit.splits.tally.Tally.describe`; one where nothing is drawn.
     status : str
         Why there are none, where there are none.
+    left_out : mapping of str to int
+        Images that do not serve, by reason.
     """
 
     dataset: str
@@ -38,6 +38,7 @@ class Part:
     split: str
     draws: Sequence[Mapping[str, Any]]
     status: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def gather_parts(study: Study, name: str, report: Mapping[str, Any]) -> list[Part]:
@@ -68,7 +69,7 @@ def gather_parts(study: Study, name: str, report: Mapping[str, Any]) -> list[Par
     left = {count: sum(aside[count] for aside in report["set_aside"].values()) for count in ("images", "patients")}
     if left["images"]:
         parts.append(Part(own, "", UNUSED, [{**left, "classes": {}}]))
-    return parts + [_count_external(study, entry, dataset, report["labels"]) for dataset in entry.test_on]
+    return parts + [part for name in entry.test_on for part in _count_external(study, entry, name, report["labels"])]
 
 
 def _training(study: Study, name: str, report: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
@@ -92,13 +93,16 @@ def _fractions(
         yield format_setting({"fraction": fraction}), drawn if fraction < 1 else [report["roles"][role]]
 
 
-def _count_external(study: Study, entry: Evaluation, dataset: str, labels: Sequence[str]) -> Part:
+def _count_external(study: Study, entry: Evaluation, dataset: str, labels: Sequence[str]) -> Iterator[Part]:
     path = study.layout.manifest(dataset)
     if not path.exists():
-        return Part(dataset, "", "test", [], status="unavailable: the data set has not been read")
-    images = choose_external(load_manifest(path), labels, task=entry.task, dataset=dataset)
+        yield Part(dataset, "", "test", [], status="unavailable: the data set has not been read")
+        return
     folder = study.layout.packed(dataset, study.file.image_size)
-    if (folder / "packing.json").exists():
-        # Images that could not be read are tested by nobody.
-        images = images[images["image_id"].isin(load_packed(folder).index["image_id"])]
-    return Part(dataset, "", "test", [tally_images(pd.DataFrame(images), labels).describe(labels)])
+    # Images that could not be read are tested by nobody.
+    packed = load_packed(folder).index["image_id"] if (folder / "packing.json").exists() else None
+    found = choose_external(load_manifest(path), labels, task=entry.task, dataset=dataset, packed=packed)
+    yield Part(dataset, "", "test", [tally_images(found.chosen, labels).describe(labels)])
+    if len(found.left_out):
+        left = {"images": len(found.left_out), "patients": found.left_out["patient_id"].nunique(), "classes": {}}
+        yield Part(dataset, "", UNUSED, [left], left_out=found.count_left_out())

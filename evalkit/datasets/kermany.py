@@ -27,6 +27,8 @@ from evalkit.listing import listing_state
 CLASSES = ("normal", "bacterial", "viral")
 
 _PARTS = {"train": "train", "val": "train", "test": "test"}
+#: Where Kaggle's archive has everything a second time.
+_COPY = "chest_xray"
 _FOLDERS = {"normal": ("normal",), "pneumonia": ("bacterial", "viral")}
 _KINDS = {"bacteria": "bacterial", "virus": "viral", "normal": "normal"}
 # A few of Kaggle's names go on: IM-0011-0001-0002.jpeg.
@@ -63,8 +65,9 @@ def read_kermany(entry: KermanyEntry, root: Path) -> Manifest:
     Raises
     ------
     InputError
-        train or test is missing or empty, a folder or a file's name is not of this data set, a file is no image
-        (unless `entry` excludes it), or names of both copies are mixed.
+        train or test is missing or empty, images are in a folder beside train, val and test, a folder or a file's
+        name is not of this data set, a file is no image (unless `entry` excludes it), or names of both copies are
+        mixed.
 
     Notes
     -----
@@ -75,6 +78,7 @@ def read_kermany(entry: KermanyEntry, root: Path) -> Manifest:
     """
     home, before = _find_home(root)
     scan = scan_folder(home)
+    _refuse_other_parts(scan.images, home)
     images, others = ([path for path in files if _in_part(path)] for files in scan)
     names = [_parse(path, home) for path in images]
     copy = _one_copy(names, images, home)
@@ -119,12 +123,12 @@ def read_kermany(entry: KermanyEntry, root: Path) -> Manifest:
 
 def _find_home(root: Path) -> tuple[Path, str]:
     """The folder that holds train/ and test/, and what stands before its paths seen from `root`."""
-    for before in ("", "chest_xray/"):
+    for before in ("", f"{_COPY}/"):
         home = root / before
         if home.is_dir() and {"train", "test"} <= {each.name.lower() for each in home.iterdir() if each.is_dir()}:
             return home, before
     raise InputError(
-        f"{root} has no folders train and test, nor has its folder chest_xray",
+        f"{root} has no folders train and test, nor has its folder {_COPY}",
         "the folder that holds train/ and test/, each with NORMAL/ and PNEUMONIA/",
         "correct the data set's root",
     )
@@ -133,6 +137,19 @@ def _find_home(root: Path) -> tuple[Path, str]:
 def _in_part(path: str) -> bool:
     """Whether a file belongs to a public part, and not to a second copy or to what lies beside."""
     return path.partition("/")[0].lower() in _PARTS and "/" in path
+
+
+def _refuse_other_parts(images: Sequence[str], home: Path) -> None:
+    """Refuse images in folders that are no public part: which part they belong to is not for us to guess."""
+    tops = [path.split("/")[0] for path in images if "/" in path]
+    counts = {top: tops.count(top) for top in dict.fromkeys(tops) if top.lower() not in (*_PARTS, _COPY)}
+    if counts:
+        raise InputError(
+            f"{home} holds images in {', '.join(f'{top}/ ({count:,})' for top, count in counts.items())}, beside "
+            "train/ and test/",
+            f"images in {', '.join(f'{part}/' for part in _PARTS)} only; a second copy in {_COPY}/ is passed over",
+            "rename the folder to the part it is, or take it away",
+        )
 
 
 def _parse(path: str, home: Path) -> _Name:

@@ -1,4 +1,4 @@
-"""Images to pretrain on and images to evaluate with: ``python -m evalkit.pretraining.sources --study S ...``.
+"""Images to learn from and images to evaluate with: ``python -m evalkit.pretraining.sources --study S ...``.
 
 No patient, and no image with the same pixels, may be among both.
 """
@@ -16,15 +16,15 @@ from evalkit.splits.leakage import check_disjoint
 
 
 def check_apart(study: Study, dataset: str, other: str) -> dict[str, Any]:
-    """Refuse to pretrain on what an evaluation trains or tests with.
+    """Refuse data sets that share a patient or an image: to pretrain on and to evaluate with, or to train and test on.
 
     Parameters
     ----------
     study : Study
     dataset : str
-        The data set to pretrain on.
+        The data set to learn from.
     other : str
-        An evaluation's data set.
+        An evaluation's data set, or another one that it is tested on.
 
     Returns
     -------
@@ -38,10 +38,10 @@ def check_apart(study: Study, dataset: str, other: str) -> dict[str, Any]:
     """
     size, layout = study.file.image_size, study.layout
     own, others = (load_packed(layout.packed(name, size)).index for name in (dataset, other))
-    check_disjoint(own, others, names=(f"the pretraining data {dataset!r}", f"the evaluations' data {other!r}"))
+    check_disjoint(own, others, names=(f"the data {dataset!r} to learn from", f"the data {other!r} to evaluate with"))
     return {
         role: {"name": name, "images": len(index), "patients": int(index["patient_id"].nunique())}
-        for role, name, index in (("pretraining", dataset, own), ("evaluation", other, others))
+        for role, name, index in (("learnt from", dataset, own), ("evaluated with", other, others))
     }
 
 
@@ -55,7 +55,8 @@ def check_apart_from_packed(study: Study, dataset: str) -> None:
     InputError
         As `check_apart`.
     """
-    for other in dict.fromkeys(evaluation.dataset for evaluation in study.file.evaluations.values()):
+    evaluations = study.file.evaluations.values()
+    for other in dict.fromkeys(name for entry in evaluations for name in (entry.dataset, *entry.test_on)):
         if (study.layout.packed(other, study.file.image_size) / "packing.json").exists():
             check_apart(study, dataset, other)
 

@@ -12,6 +12,9 @@ from evalkit.config.strict import nearest
 from evalkit.datasets.manifest import Manifest
 from evalkit.errors import InputError
 
+#: Names of targets that are no classes.
+_TAKEN = {"mean": "the mean over classes", "all": "all cases together"}
+
 
 def choose_labels(evaluation: Evaluation, manifest: Manifest) -> list[str]:
     """The classes of an evaluation: those it names, else the data set's default.
@@ -19,7 +22,7 @@ def choose_labels(evaluation: Evaluation, manifest: Manifest) -> list[str]:
     Raises
     ------
     InputError
-        The data set does not have one of them.
+        The data set does not have one of them, or one has a name that tables use for something else.
     """
     labels = evaluation.labels or manifest.default_labels
     if not labels:
@@ -29,6 +32,12 @@ def choose_labels(evaluation: Evaluation, manifest: Manifest) -> list[str]:
             "add the labels' columns to its table; without them it serves for contrastive pretraining only",
         )
     for label in labels:
+        if label in _TAKEN:
+            raise InputError(
+                f"the data set {evaluation.dataset!r} has a class called {label!r}",
+                f"any other name: tables say {label!r} for {_TAKEN[label]}",
+                "rename the class's column or folder",
+            )
         if label not in manifest.labels:
             raise InputError(
                 f"the evaluation names the class {label!r}, which {evaluation.dataset!r} does not have"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from evalkit.config.recipe import Recipe
 from evalkit.records import RunRecord
 from evalkit.training.batches import Batches
+from evalkit.training.devices import Hardware
 from evalkit.training.examples import Examples
 from evalkit.training.loop import Fit
 from evalkit.training.networks import Network
@@ -22,6 +26,50 @@ from evalkit.training.rates import best_fit, fit_rates
 from evalkit.training.selection import Score
 from evalkit.training.session import Session
 from evalkit.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network as it is used.
+
+    Attributes
+    ----------
+    network : nn.Module
+    normalise : Normaliser
+    objective : Objective
+    hardware : Hardware
+    batch_size : int
+        Images of a forward pass.
+    """
+
+    network: nn.Module
+    normalise: Normaliser
+    objective: Objective
+    hardware: Hardware
+    batch_size: int
+
+    def predict(self, examples: Examples) -> NDArray[np.float64]:
+        """Probabilities, shape (images, classes)."""
+        pixels = examples.pixels(self.hardware.device)
+        logits = predict(self.network, pixels, self.normalise, self.hardware, batch_size=self.batch_size)
+        return self.objective.probabilities(logits)
+
+    def save(self, path: Path) -> None:
+        """Write the network's weights, head included (safetensors)."""
+        tensors = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        save_file(tensors, path)
+
+
+def recall_predictor(
+    plan: Network, path: Path, *, classes: int, side: int, objective: Objective, hardware: Hardware, batch_size: int
+) -> Predictor:
+    """Build a trained network again from the weights that `Predictor.save` wrote."""
+    network = plan.build(classes=classes, seed=0, image_size=side)
+    network.load_state_dict(load_file(path))
+    device = hardware.device
+    network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    normalise = Normaliser(plan.mean, plan.std, in_channels=plan.in_channels, device=device)
+    return Predictor(network, normalise, objective, hardware, batch_size)
 
 
 @dataclass(frozen=True)
@@ -51,12 +99,10 @@ class Classifier:
     batch_size: int
     session: Session
 
-    def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """Probabilities, shape (images, classes)."""
-        hardware = self.session.hardware
-        pixels = examples.pixels(hardware.device)
-        logits = predict(self.network, pixels, self.normalise, hardware, batch_size=self.best.micro_batch)
-        return self.objective.probabilities(logits)
+    @property
+    def predictor(self) -> Predictor:
+        """The network as it is used."""
+        return Predictor(self.network, self.normalise, self.objective, self.session.hardware, self.best.micro_batch)
 
     def describe(self) -> RunRecord:
         """How the training went, for a record."""

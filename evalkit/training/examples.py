@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,8 @@ class Examples:
         SHA-256 of the files that images and labels come from.
     dataset : str
         The study's name for the data set.
+    left_out : dict of str to int
+        Of another data set to test on: images that are not tested, by reason.
     """
 
     images: pd.DataFrame
@@ -48,6 +51,7 @@ class Examples:
     packed: NDArray[np.uint8]
     inputs: dict[str, str] = field(default_factory=dict)
     dataset: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,12 +95,13 @@ class Examples:
         digest.update(np.ascontiguousarray(self.targets).tobytes())
         return digest.hexdigest()
 
-    def describe(self) -> dict[str, int | str]:
+    def describe(self) -> dict[str, Any]:
         """Counts and fingerprint, for a record."""
         return {
             "images": len(self),
             "patients": int(self.images["patient_id"].nunique()),
             "sha256": self.fingerprint(),
+            **({"left_out": self.left_out} if self.left_out else {}),
         }
 
 
@@ -148,12 +153,13 @@ def load_external_examples(study: Study, dataset: str, labels: Sequence[str], *,
         It has not been read or packed, or has none of the labels or, for a multi-class task, no image of one class.
     """
     manifest = load_manifest(study.layout.manifest(dataset))
-    chosen = choose_external(manifest, labels, task=task, dataset=dataset)
-    examples = load_examples(study, dataset, [label for label in labels if label in manifest.labels])
-    packed = chosen[chosen["image_id"].isin(examples.images["image_id"])]
-    examples = examples.select(packed["image_id"])
-    targets = packed.set_index("image_id")[list(labels)].loc[examples.images["image_id"]]
-    return replace(examples, targets=targets.to_numpy(np.float32), labels=tuple(labels))
+    examples = load_examples(study, dataset, None)
+    found = choose_external(manifest, labels, task=task, dataset=dataset, packed=examples.images["image_id"])
+    examples = examples.select(found.chosen["image_id"])
+    targets = found.chosen.set_index("image_id")[list(labels)].loc[examples.images["image_id"]]
+    return replace(
+        examples, targets=targets.to_numpy(np.float32), labels=tuple(labels), left_out=found.count_left_out()
+    )
 
 
 def load_balanced_examples(study: Study, evaluation: str, examples: Examples) -> Examples:

@@ -111,7 +111,7 @@ def chart_hash(study: Study, figure: str) -> str:
             "study": [study.file.title, study.file.notes],
             "tables": [table_hash(study, table) for table in tables],
             "aggregate": study.evaluation(entry.evaluation).aggregate if hasattr(entry, "evaluation") else None,
-            "labels": {name: study.backbone(name).label for name in study.backbones},
+            "backbones": {name: values_of(study.backbone(name), leave_out={"pretrain"}) for name in study.backbones},
         }
     )
 

@@ -17,8 +17,18 @@ from evalkit.workflow.machine import values_of
 def features_files(study: Study, evaluation: str, backbone: str) -> list[Path]:
     """A backbone's features of the data sets that an evaluation's probes read."""
     entry = study.evaluation(evaluation)
-    paths = [study.layout.features(name, backbone) for name in (entry.dataset, *entry.test_on)]
-    return [path for each in paths for path in (each, each.with_suffix(".json"))]
+    return [study.layout.features_job(name, backbone) for name in (entry.dataset, *entry.test_on)]
+
+
+def features_attempt(study: Study, wildcards: Any) -> int:
+    """Which attempt at features is due: one more than their job's record says if they are missing."""
+    cell = (wildcards.dataset, wildcards.backbone)
+    try:
+        done = int(json.loads(study.layout.features_job(*cell).read_text(encoding="utf-8"))["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    path = study.layout.features(*cell)
+    return done + (not (path.exists() and path.with_suffix(".json").exists()))
 
 
 def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
@@ -74,14 +84,15 @@ def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:
     cell = (wildcards.evaluation, wildcards.setting, wildcards.backbone)
     try:
         record = json.loads(study.layout.job(*cell, wildcards.span).read_text(encoding="utf-8"))
-        outcomes = [run["outcome"] for run in record["runs"]]
+        runs = [(run["outcome"], list(run["outputs"])) for run in record["runs"]]
         done = int(record["attempt"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
     folders = [study.layout.run(*cell, repeat) for repeat in parse_span(wildcards.span)]
     missing = any(
-        not (folder / "run.json").exists() or (outcome == "done" and not (folder / "predictions.parquet").exists())
-        for folder, outcome in zip(folders, outcomes, strict=True)
+        not (folder / name).exists()
+        for folder, (_, outputs) in zip(folders, runs, strict=True)
+        for name in ("run.json", *outputs)
     )
-    failed = any(outcome != "done" for outcome in outcomes)
+    failed = any(outcome != "done" for outcome, _ in runs)
     return done + (missing or (failed and retry_failed))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from evalkit.comparisons.cells import ALL
+from evalkit.comparisons.cells import ALL, count_cases
 from evalkit.figures.files import FigureData
 from reports.figure_style import COLUMN
 from reports.figures.sheet import (
@@ -27,7 +27,6 @@ from reports.figures.sheet import (
     looks,
     make_sheet,
     percent,
-    plural,
     say_undefined,
 )
 from reports.numbers import format_number
@@ -122,7 +121,7 @@ def _spell(score: float) -> str:
 
 
 def _title(panel: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str]:
-    cases = plural(panel["cases"], facts["unit"])
+    cases = count_cases(panel["cases"], facts["unit"])
     if panel["target"] == ALL:
         return "Called class", cases
     return panel["target"], f"{panel['positives']:,} positive of {cases}"

@@ -8,11 +8,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalkit.comparisons.cells import ALL, MEAN
+from evalkit.comparisons.cells import ALL, MEAN, count_cases
 from evalkit.figures.files import FigureData
 from evalkit.metrics import METRICS
 from reports.figure_style import GREY, WIDTH, wrap_text
-from reports.figures.sheet import entitle, looks, make_sheet, percent, plural
+from reports.figures.sheet import entitle, looks, make_sheet, percent
 from reports.labels import label_target
 from reports.numbers import format_pvalue
 
@@ -132,8 +132,8 @@ def _notes_of_intervals(facts: Mapping[str, Any]) -> list[str]:
     count = len(facts["blocks"])
     return [
         f"Ranks of the tables' estimates, with {percent(facts['confidence_level'])} intervals: ranks within each "
-        f"resample of a table's test patients. {plural(count, 'block')} {'is' if count == 1 else 'are'} too few for a "
-        f"critical difference (Friedman, Nemenyi), which takes {facts['fewest_blocks']} or more."
+        f"resample of a table's test patients. {count_cases(count, 'block')} {'is' if count == 1 else 'are'} too few "
+        f"for a critical difference (Friedman, Nemenyi), which takes {facts['fewest_blocks']} or more."
     ]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evalkit.comparisons.cells import count_cases
 from evalkit.figures.files import FigureData
 from reports.figure_style import COLUMN
 from reports.figures.sheet import (
@@ -21,7 +22,6 @@ from reports.figures.sheet import (
     looks,
     make_sheet,
     percent,
-    plural,
     say_undefined,
 )
 from reports.numbers import format_interval, format_number
@@ -63,7 +63,7 @@ def draw_roc(data: FigureData) -> Figure:
 def _draw_panel(
     axis: Axes, panel: Mapping[str, Any], rows: pd.DataFrame, facts: Mapping[str, Any], *, width: float
 ) -> None:
-    counts = f"{panel['positives']:,} positive of {plural(panel['cases'], facts['unit'])}"
+    counts = f"{panel['positives']:,} positive of {count_cases(panel['cases'], facts['unit'])}"
     axis.set_box_aspect(1)
     entitle(axis, panel["target"], counts, width=width)
     if panel["status"]:

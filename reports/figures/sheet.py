@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from evalkit.comparisons.cells import count_cases
 from reports.figure_style import COLUMN, DRAWN, GREY, SMALLEST, WIDTH, Look, look_of, measure_text, wrap_text
 
 #: Inches: a line of small text, one of the title, the margin, and what stands beside a name in the legend.
@@ -176,17 +177,10 @@ def percent(level: float) -> str:
     return f"{100 * level:.12g} %"
 
 
-def plural(count: int, unit: str) -> str:
-    """A count with its unit: ``1 patient``, ``2 studies``."""
-    if count == 1:
-        return f"1 {unit}"
-    return f"{count:,} {'studies' if unit == 'study' else unit + 's'}"
-
-
 def describe_cases(facts: Mapping[str, Any]) -> str:
     """Say in a sentence or two what was tested, and on how many cases."""
-    cases = plural(facts["cases"], facts["unit"])
-    of = "" if facts["unit"] == "patient" else f" of {plural(facts['patients'], 'patient')}"
+    cases = count_cases(facts["cases"], facts["unit"])
+    of = "" if facts["unit"] == "patient" else f" of {count_cases(facts['patients'], 'patient')}"
     external = f" {facts['external']}" if facts["external"] else ""
     return f"Test set: {cases}{of} ({facts['dataset']}). Setting: {facts['setting']}.{external}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from evalkit.atomic import write_json
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import Study, load_study
 from evalkit.plan import parse_span
@@ -25,13 +26,14 @@ def main() -> None:
     run.add_argument("--backbone", required=True, help="a backbone of the study")
     run.add_argument("--repeat", required=True, help="a repeat, such as 0, or a span, such as 0-9")
     run.add_argument("--retry-failed", action="store_true", help="do runs again that diverged or ran out of memory")
-    run.add_argument("--record", type=Path, help="write the job's record here when all repeats are done")
-    run.add_argument("--attempt", type=int, default=0, help="a number for the job's record")
     run.set_defaults(do=_run)
     features = commands.add_parser("features", help="compute a frozen backbone's features of a data set")
     add_study_argument(features)
     features.add_argument("--dataset", required=True, help="a data set of the study")
     features.add_argument("--backbone", required=True, help="a backbone of the study")
+    for command in (run, features):
+        command.add_argument("--record", type=Path, help="write the job's record here when all is done")
+        command.add_argument("--attempt", type=int, default=0, help="a number for the job's record")
     features.set_defaults(do=_make_features)
     arguments = parser.parse_args()
     study = load_study(arguments.study)
@@ -59,7 +61,9 @@ def _make_features(study: Study, arguments: argparse.Namespace) -> None:
     from evalkit.training.features import make_features
 
     study.dataset(arguments.dataset)
-    print(make_features(study, arguments.dataset, arguments.backbone))
+    path = make_features(study, arguments.dataset, arguments.backbone)
+    if arguments.record is not None:
+        write_json(arguments.record, {"attempt": arguments.attempt, "features": path.name})
 
 
 if __name__ == "__main__":

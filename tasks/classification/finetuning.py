@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.fingerprints import code_hash
+from evalkit.layout import NETWORK
 from evalkit.records import RunRecord
-from evalkit.training.classifier import Classifier, train_classifier
+from evalkit.training.classifier import Classifier, recall_predictor, train_classifier
 from evalkit.training.examples import Examples
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
@@ -23,6 +27,7 @@ class Finetuned(runs.Learned):
 
     classifier: Classifier
     states: list[TrainingState]
+    keeps: bool
 
     def describe(self) -> RunRecord:
         """How the training went."""
@@ -30,7 +35,14 @@ class Finetuned(runs.Learned):
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
         """Probabilities, shape (images, classes)."""
-        return self.classifier.predict(examples)
+        return self.classifier.predictor.predict(examples)
+
+    def keep(self, folder: Path) -> list[str]:
+        """Keep the network, where the study says so."""
+        if not self.keeps:
+            return []
+        self.classifier.predictor.save(folder / NETWORK)
+        return [NETWORK]
 
     def discard(self) -> None:
         """Remove the states."""
@@ -62,7 +74,22 @@ class Finetuning(runs.Learner):
             states=states,
             progress=progress,
         )
-        return Finetuned(classifier, states)
+        return Finetuned(classifier, states, plan.material.entry.keep_networks)
+
+    def recall(self, plan: Plan, record: Mapping[str, Any]) -> Callable[[Examples], NDArray[np.float64]] | None:
+        """The network that was kept, if one was."""
+        if NETWORK not in record["outputs"]:
+            return None
+        predictor = recall_predictor(
+            plan.material.network,
+            plan.folder / NETWORK,
+            classes=len(plan.train.labels),
+            side=plan.train.packed.shape[1],
+            objective=plan.objective,
+            hardware=plan.session.hardware,
+            batch_size=record["micro_batch"],
+        )
+        return predictor.predict
 
 
 def _count_steps(plan: Plan) -> int:

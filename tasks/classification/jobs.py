@@ -9,7 +9,6 @@ from typing import Any
 from evalkit.atomic import write_json
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.layout import PREDICTIONS
 from evalkit.plan import count_repeats
 from evalkit.records import RunRecord
 from evalkit.settings import read_setting
@@ -103,7 +102,7 @@ def _summarise(material: Material, records: list[RunRecord], attempt: int) -> di
                 "repeat": record["run"]["repeat"],
                 "key": record["key"],
                 "outcome": record["outcome"],
-                "predictions": record["outputs"].get(PREDICTIONS),
+                "outputs": record["outputs"],
             }
             for record in records
         ],

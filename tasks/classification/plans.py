@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from evalkit.config.evaluations import Evaluation
 from evalkit.config.loading import Study
@@ -119,7 +121,6 @@ class Plan:
                 "train": self.train.describe(),
                 "validation": self.validation.describe(),
                 "test": self.test.describe(),
-                "test_on": {name: examples.describe() for name, examples in self.material.external.items()},
             },
             "code": code,
             **self.session.describe(),  # type: ignore[typeddict-item]
@@ -148,6 +149,9 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
             f"the study's labels {', '.join(examples.labels)}",
             f"make it again: python -m evalkit.splits --study {study.source} --evaluation {evaluation}",
         )
+    if entry.task == "multiclass":
+        # A blank beside a 1 says no more than a 0; that each image has exactly one 1 was checked with the splits.
+        examples = replace(examples, targets=(examples.targets == 1).astype(np.float32))
     copies = None
     if read_setting(setting).trainset == "balanced":
         copies = load_balanced_examples(study, evaluation, examples)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,12 @@ class Probed(runs.Learned):
         """Probabilities, shape (images, classes)."""
         return self.best.probabilities(_rows(self.features[examples.dataset], examples))
 
+    def keep(self, folder: Path) -> list[str]:
+        """Nothing: a probe takes seconds."""
+        return []
+
     def discard(self) -> None:
-        """Nothing is kept: a probe takes seconds."""
+        """Nothing was kept."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Probing(runs.Learner):
         """What decides the result."""
         probe = plan.material.entry.probe.model_dump(mode="json")
         facts = plan.facts(recipe=probe, steps=0, code=code_hash(__name__))
-        facts["features"] = {name: each.key for name, each in self.features.items()}
+        facts["features"] = self.features[plan.material.entry.dataset].key
         return facts
 
     def learn(self, plan: Plan, key: str, progress: Progress) -> Probed:
@@ -126,6 +131,9 @@ class Probing(runs.Learner):
                 progress.say(f"strength {strength:g}: stopped after {iterations} iterations, before it converged")
         chosen = int(np.argmax(scores))
         return Probed(fits[chosen][0], self.features, tried, chosen)
+
+    def recall(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """None is kept."""
 
 
 def load_probing(material: Material) -> Probing:

@@ -46,13 +46,13 @@ rule finetune:
         RUN
 
 
+# The features themselves are no output: Snakemake would delete them before a job that has nothing to do.
 rule extract_features:
     input:
         data=lambda wildcards: facts.dataset_files(study, wildcards.dataset),
         weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
     output:
-        values=layout.features("{dataset}", "{backbone}"),
-        report=layout.features("{dataset}", "{backbone}").with_suffix(".json"),
+        layout.features_job("{dataset}", "{backbone}"),
     log:
         layout.root / "logs/features/{dataset}/{backbone}.log",
     threads: study.file.threads
@@ -62,9 +62,10 @@ rule extract_features:
     params:
         network=lambda wildcards: facts.network_hash(study, wildcards.backbone),
         code=code_hash("evalkit.training.features"),
+        attempt=lambda wildcards: facts.features_attempt(study, wildcards),
     shell:
         "{PYTHON} -m tasks.classification features --study {study.source:q} --dataset {wildcards.dataset}"
-        " --backbone {wildcards.backbone} > {log:q} 2>&1"
+        " --backbone {wildcards.backbone} --attempt {params.attempt} --record {output:q} > {log:q} 2>&1"
 
 
 rule probe:

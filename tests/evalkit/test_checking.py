@@ -34,6 +34,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         config_only: bool = True,
         main: dict[str, Any] | None = None,
         other: dict[str, Any] | None = None,
+        evaluation: dict[str, Any] | None = None,
     ) -> list[Finding]:
         study = {
             "study": "trial",
@@ -45,7 +46,14 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
                 "main": main or {"format": "chexpert", "phantom": {"patients": 20}},
                 "other": other or {"format": "chexpert", "phantom": {"patients": 30, "first_patient": 101}},
             },
-            "evaluations": {"main": {"task": "multilabel", "dataset": "main", "recipe": {"lr": 0.1, "steps": 3}}},
+            "evaluations": {
+                "main": {
+                    "task": "multilabel",
+                    "dataset": "main",
+                    "recipe": {"lr": 0.1, "steps": 3},
+                    **(evaluation or {}),
+                }
+            },
         }
         (tmp_path / "trial.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
         (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
@@ -65,9 +73,11 @@ def refusals(findings: list[Finding], backbone: str) -> list[str]:
     return [finding.message for finding in of(findings, place) if not finding.ok]
 
 
-def table(path: Path, patients: range, prefix: str = "p") -> dict[str, Any]:
-    rows = [{"path": f"{prefix}{k}.png", "patient_id": f"{prefix}{k}", "Edema": k % 2} for k in patients]
-    pd.DataFrame(rows).to_csv(path, index=False)
+def table(path: Path, patients: range, prefix: str = "p", **labels: list[int]) -> dict[str, Any]:
+    labels = labels or {"Edema": [k % 2 for k in patients]}
+    names = [f"{prefix}{k}" for k in patients]
+    paths = [f"{name}.png" for name in names]
+    pd.DataFrame({"path": paths, "patient_id": names, **labels}).to_csv(path, index=False)
     return {"format": "csv", "root": str(path.parent), "table": path.name}
 
 
@@ -225,6 +235,47 @@ def test_patients_that_two_tables_share_are_found_when_they_are_read(check, tmp_
     assert refusals(check(["made"], {"made": entry()}, **tables), "made") == []
     (message,) = refusals(check(["made"], {"made": entry()}, config_only=False, **tables), "made")
     assert message.startswith("1 patients, 'p19' for example, are in 'other'")
+
+
+def test_another_data_set_to_test_on_must_share_a_label(check, tmp_path: Path) -> None:
+    scratch = {"made": {"label": "Scratch", "arch": "resnet10t"}}
+    tables = {
+        "main": table(tmp_path / "a.csv", range(9)),
+        "other": table(tmp_path / "b.csv", range(6), "q", Mass=[0, 1] * 3),
+    }
+    place, tested = "evaluations.main.test_on", {"test_on": ["other"]}
+    (finding,) = of(check(["made"], scratch, config_only=False, evaluation=tested, **tables), place)
+    assert not finding.ok
+    assert finding.message.startswith("the data set 'other' has the labels Mass")
+    shared = {**tables, "other": table(tmp_path / "c.csv", range(6), "q", Edema=[0, 1] * 3)}
+    (finding,) = of(check(["made"], scratch, config_only=False, evaluation=tested, **shared), place)
+    assert finding == Finding(place, True, "6 images of other, labels of both: Edema")
+    assert of(check(["made"], scratch, config_only=False, **tables), place) == [], "it is not tested on"
+    assert of(check(["made"], scratch, evaluation=tested, **tables), place) == [], "nothing is read"
+
+
+def test_images_of_another_data_set_without_one_class_are_counted(check, tmp_path: Path) -> None:
+    one_hot = {"Edema": [1, 0, 1, 0], "Mass": [0, 1, 0, 1]}
+    unclear = {"Edema": [1, 0, 1, 0], "Mass": [1, 1, 0, 0]}
+    evaluation = {"task": "multiclass", "test_on": ["other"], "labels": ["Edema", "Mass"]}
+    tables = {
+        "main": table(tmp_path / "a.csv", range(4), **one_hot),
+        "other": table(tmp_path / "b.csv", range(4), "q", **unclear),
+    }
+    scratch = {"made": {"label": "Scratch", "arch": "resnet10t"}}
+    findings = check(["made"], scratch, config_only=False, evaluation=evaluation, **tables)
+    assert [finding.message for finding in of(findings, "evaluations.main.test_on")] == [
+        "2 images of other, labels of both: Edema, Mass; 2 left out, without exactly one of the classes"
+    ]
+    assert all(finding.ok for finding in findings)
+    # Its own images, still to be drawn, need not be known where the labels are named.
+    del tables["main"]
+    findings = check(["made"], scratch, config_only=False, evaluation=evaluation, **tables)
+    assert of(findings, "evaluations.main.test_on")[0].ok
+    unnamed = {**evaluation, "labels": None}
+    assert (
+        of(check(["made"], scratch, config_only=False, evaluation=unnamed, **tables), "evaluations.main.test_on") == []
+    )
 
 
 def test_a_batch_and_a_queue_are_held_against_the_images(check, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def context():
         "test_set": "the official 10 % list",
         "copies": "",
         "data": ["Data with 5 % of <tags>."],
+        "external": [],
         "draws": ["Training: 300 images of 200 patients."],
         "notes": ["A note."],
     }
@@ -194,9 +195,16 @@ def test_drawn_radiographs_are_marked_in_every_format(render):
 
 def test_the_same_rows_give_the_same_bytes_with_every_footnote(render):
     rows = count(["Normal"], TRAINSETS)
-    texts = render(rows, copies="Balanced: copies.")
-    assert render(rows, copies="Balanced: copies.") == texts
-    for said in ("Balanced: copies.", "Training: 300 images of 200 patients.", "Data: Data with 5", "A note."):
+    facts = {"copies": "Balanced: copies.", "external": ["Test images of far left out: blurred (3)."]}
+    texts = render(rows, **facts)
+    assert render(rows, **facts) == texts
+    for said in (
+        *facts["external"],
+        "Balanced: copies.",
+        "Training: 300 images of 200 patients.",
+        "Data: Data with 5",
+        "A note.",
+    ):
         assert said in texts[".html"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from evalkit.errors import InputError
 from evalkit.predictions import read_predictions
 from evalkit.records import read_record
+from tasks.classification import finetuning
 from tasks.classification.jobs import run_job
 
 FULL, CUT = "trainset=full", "trainset=undersampled"
@@ -59,6 +60,42 @@ def test_a_run_is_tested_on_another_data_set_as_well(make_study) -> None:
     assert frame["target"].tolist() == manifest.loc[frame["image_id"], CLASSES].idxmax(axis=1).tolist()
     assert record["data"]["test_on"]["other"]["images"] == len(manifest)
     assert set(record["outputs"]) == {"predictions.parquet", "validation.parquet", "predictions-other.parquet"}
+
+
+def test_a_kept_network_is_tested_on_an_added_data_set_without_training(make_study, monkeypatch) -> None:
+    kept = multiclass(keep_networks=True)
+    first = run_job(make_study(evaluation=kept), "main", FULL, "scratch", [0])[0]
+    study = make_study(evaluation={**kept, "test_on": ["other"]})
+    with monkeypatch.context() as patched:
+        patched.setattr(finetuning, "train_classifier", None)
+        second = run_job(study, "main", FULL, "scratch", [0])[0]
+        assert run_job(study, "main", FULL, "scratch", [0])[0] == second
+    assert second["key"] == first["key"]
+    assert second["selection"] == first["selection"]
+    assert second["outputs"].items() > first["outputs"].items()
+    (study.layout.run("main", FULL, "scratch", 0) / "run.json").unlink()
+    again = run_job(study, "main", FULL, "scratch", [0])[0]
+    assert again["outputs"] == second["outputs"], "the same bytes as if it had been asked for from the start"
+    assert again["data"] == second["data"]
+
+
+def test_without_a_kept_network_an_added_data_set_trains_again(make_study, monkeypatch) -> None:
+    run_job(make_study(evaluation=multiclass()), "main", FULL, "scratch", [0])
+    study, trained, train = make_study(evaluation=multiclass(test_on=["other"])), [], finetuning.train_classifier
+    monkeypatch.setattr(finetuning, "train_classifier", lambda *args, **kw: trained.append(1) or train(*args, **kw))
+    assert "predictions-other.parquet" in run_job(study, "main", FULL, "scratch", [0])[0]["outputs"]
+    assert trained == [1]
+
+
+def test_blank_cells_of_other_classes_are_noes(make_study) -> None:
+    study = make_study(evaluation=multiclass())
+    whole = run_job(study, "main", FULL, "scratch", [0])[0]
+    path = study.layout.manifest("main")
+    manifest = pd.read_parquet(path)
+    manifest[CLASSES] = manifest[CLASSES].where(manifest[CLASSES] == 1)
+    manifest.to_parquet(path)
+    blank = run_job(study, "main", FULL, "scratch", [0])[0]
+    assert blank["outputs"] == whole["outputs"]
 
 
 def test_labels_that_another_data_set_lacks_are_missing_there(make_study) -> None:

@@ -71,7 +71,7 @@ def test_a_job_leaves_predictions_records_and_its_own_record(make_study) -> None
     assert written["attempt"] == 3
     assert [each["repeat"] for each in written["runs"]] == [0, 1]
     assert written["runs"][0]["key"] == record["key"]
-    assert written["runs"][0]["predictions"] == record["outputs"]["predictions.parquet"]
+    assert written["runs"][0]["outputs"] == record["outputs"]
 
 
 def test_finished_runs_are_not_done_again_unless_something_changed(make_study, monkeypatch) -> None:

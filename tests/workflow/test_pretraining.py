@@ -118,7 +118,7 @@ def test_a_leak_is_found_before_anything_is_trained(chained, chain_study, backbo
     assert (plan["check_apart"], plan["pretrain"]) == (1, 3)
     done = chained.snakemake("reports/table8.csv", flags=("--keep-going",))
     assert done.returncode != 0
-    assert "patients are in both the pretraining data 'pretraining' and the evaluations' data" in (
+    assert "patients are in both the data 'pretraining' to learn from and the data" in (
         done.stdout + done.stderr
     )
     assert checkpoint_times(chained) == before

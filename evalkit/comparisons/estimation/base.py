@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from evalkit.comparisons.cells import Cell, Floats, Outcome
+from evalkit.comparisons.cells import Cell, Floats, Outcome, count_cases
 
 NAN = math.nan
 R = TypeVar("R")
@@ -68,6 +68,10 @@ class Estimates(Protocol[Outcome]):
         """Why a target has no number on this test set, as a status; empty where it has one."""
         ...
 
+    def why_not_resampled(self, target: str) -> str:
+        """Why resamples of the cases say nothing of a target, as a status; empty where they do."""
+        ...
+
     def estimate(self, cell: Cell[Outcome], target: str) -> Estimate:
         """Estimate a cell's number for one target."""
         ...
@@ -108,6 +112,14 @@ def from_result(result: Any, level: float) -> Difference:
         status=f"undefined: {reason}" if undefined else "ok",
         notes=() if undefined else notes,
     )
+
+
+def why_alone(n: int, unit: str = "patient") -> str:
+    """Why nothing is known of other cases than these, as a status; empty where there are two or more.
+
+    All resamples of a single case are alike: its interval would have no width, and its p-value be the smallest.
+    """
+    return f"undefined: {count_cases(n, unit)}" if n < 2 else ""
 
 
 def percentiles(replicates: Floats, level: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from evalkit.comparisons.estimation.base import (
     from_result,
     percentiles,
     quietly,
+    why_alone,
 )
 from evalkit.comparisons.procedure import Procedure
 
@@ -110,9 +111,10 @@ class ClassEstimates:
         return self._form(primary) if target == ALL and primary in _CLUSTERED else "bootstrap"
 
     def further_tests(self, target: str) -> list[tuple[str, str]]:
-        """What a publication did, and what else was asked for, where it applies to the target."""
-        tests = [(self._form(test), role) for test, role in self._procedure.further_tests(self._procedure.primary)]
+        """What a publication did, in its plain form, and what else was asked for, where it applies to the target."""
         primary = self.primary_test(target)
+        asked = self._procedure.further_tests(primary)
+        tests = [(test if role == "paper" else self._form(test), role) for test, role in asked]
         return [(test, role) for test, role in tests if test != primary and (target == ALL or test not in _OF_CALLS)]
 
     def why_undefined(self, target: str) -> str:
@@ -128,6 +130,10 @@ class ClassEstimates:
         if target != MEAN:
             return "" if self._occurs[self._column(target)] else f"undefined: no {self._cases.unit} of the class"
         return "" if self._occurs.all() else f"undefined: {self._occurs.sum()}/{self._occurs.size} classes"
+
+    def why_not_resampled(self, target: str) -> str:
+        """Why patients cannot be resampled, as a status; empty where they can."""
+        return why_alone(self._n_patients)
 
     def values(self, cell: Cell[Calls], target: str) -> Floats:
         """The metric of each of a cell's runs (repeats,)."""
@@ -173,15 +179,17 @@ class ClassEstimates:
         value = float(first.mean()) - float(second.mean())
         if test in _OF_REPEATS and len(common) < 2:
             return Difference(value, status="undefined: 1 repeat" if self._runs == 1 else status)
+        alone = self.why_not_resampled(target)
         if test == "ttest_paired":
             result: Any = quietly(lambda: self._engine.ttest_paired(first, second))
+        elif alone:
+            return Difference(value, status=alone)
         elif test in _OF_CALLS:
             result = self._compare_calls(cell.outcomes[0], reference.outcomes[0], test)
         else:
             replicates = self.replicates(cell, target), self.replicates(reference, target)
-            undefined = self._why_not_resampled(replicates[0] - replicates[1])
-            if undefined:
-                return Difference(value, status=undefined)
+            if np.count_nonzero(~np.isnan(replicates[0] - replicates[1])) < 2:
+                return Difference(value, status="undefined: no resample with every class")
             means, level = (float(first.mean()), float(second.mean())), self._procedure.confidence_level
             result = quietly(
                 lambda: stats.difference_from_replicates(means[0], replicates[0], means[1], replicates[1], level)
@@ -198,28 +206,23 @@ class ClassEstimates:
     def _interval(self, cell: Cell[Calls], target: str) -> tuple[float, float, str]:
         """Wilson's interval of an accuracy where cases are independent, else percentiles of the bootstrap."""
         level = self._procedure.confidence_level
+        if self.why_not_resampled(target):
+            return NAN, NAN, ""
         if target == ALL and len(cell.repeats) == 1 and self._groups is None:
             correct = cell.outcomes[0] == self._cases.targets
             interval = binomtest(int(correct.sum()), correct.size).proportion_ci(level, method="wilson")
             return float(interval.low), float(interval.high), "wilson"
-        if self._n_patients < 2:
-            return NAN, NAN, ""
         method = "bootstrap_two_way percentile" if len(cell.repeats) > 1 else "bootstrap percentile"
         return *percentiles(self.replicates(cell, target), level), method
 
-    def _why_not_resampled(self, differences: Floats) -> str:
-        """Why replicates of a difference say nothing, as a status; empty where they do."""
-        if self._n_patients < 2:
-            return "undefined: 1 patient"
-        return "" if np.count_nonzero(~np.isnan(differences)) > 1 else "undefined: no resample with every class"
-
     def _compare_calls(self, first: Calls, second: Calls, test: str) -> Any:
+        groups = self._cases.patients if test in _CLUSTERED.values() else None
         if test.startswith("mcnemar"):
             correct = first == self._cases.targets, second == self._cases.targets
-            return quietly(lambda: self._engine.mcnemar(*correct, method="exact", groups=self._groups))
+            return quietly(lambda: self._engine.mcnemar(*correct, method="exact", groups=groups))
         # Only the clustered form draws.
         drawn = {"n_resamples": self._procedure.resamples, "rng": self._procedure.seed}
-        clustered = {} if self._groups is None else {"groups": self._groups, **drawn}
+        clustered = {} if groups is None else {"groups": groups, **drawn}
         categories = range(len(self._cases.classes))
         return quietly(lambda: self._engine.stuart_maxwell(first, second, categories=categories, **clustered))
 

@@ -18,6 +18,7 @@ from evalkit.comparisons.estimation.base import (
     from_result,
     percentiles,
     quietly,
+    why_alone,
 )
 from evalkit.comparisons.procedure import Procedure
 
@@ -85,23 +86,27 @@ class DetectionEstimates:
         boxes = [each for each in self._cases.ground_truth["annotations"] if each["category_id"] == category]
         return "" if any(not each.get("iscrowd") for each in boxes) else "undefined: no box"
 
+    def why_not_resampled(self, target: str) -> str:
+        """Why images, or patients, cannot be resampled, as a status; empty where they can."""
+        return why_alone(self._n_clusters, "image" if self._cases.patients is None else "patient")
+
     def estimate(self, cell: Cell[Boxes], target: str) -> Estimate:
         """Estimate a cell's average precision, with the percentiles of its replicates."""
         if not cell.repeats:
             return Estimate(status=cell.missing)
         n = len(self._cases.ground_truth["images"])
-        n_clusters = n if self._cases.patients is None else len(set(self._cases.patients.values()))
         why = self.why_undefined(target)
         if why:
-            return Estimate(n=n, n_clusters=n_clusters, status=why)
-        low, high = percentiles(self.replicates(cell, target), self._procedure.confidence_level)
+            return Estimate(n=n, n_clusters=self._n_clusters, status=why)
+        alone = bool(self.why_not_resampled(target))
+        bounds = (NAN, NAN) if alone else self._interval(cell, target)
         return Estimate(
             self._value(cell, target),
-            low=low,
-            high=high,
-            ci_method="map_bootstrap percentile",
+            low=bounds[0],
+            high=bounds[1],
+            ci_method="" if alone else "map_bootstrap percentile",
             n=n,
-            n_clusters=n_clusters,
+            n_clusters=self._n_clusters,
             status=cell.status,
         )
 
@@ -110,14 +115,25 @@ class DetectionEstimates:
         common, status = common_runs(cell, reference)
         if not common:
             return Difference(status=status)
-        first, second = self.replicates(cell, target), self.replicates(reference, target)
         values = self._value(cell, target), self._value(reference, target)
+        alone = self.why_not_resampled(target)
+        if alone:
+            return Difference(values[0] - values[1], status=alone)
+        first, second = self.replicates(cell, target), self.replicates(reference, target)
         if np.count_nonzero(~np.isnan(first - second)) < 2:
             return Difference(values[0] - values[1], status="undefined: no resample with a box")
         level = self._procedure.confidence_level
         result = quietly(lambda: stats.difference_from_replicates(values[0], first, values[1], second, level))
         difference = from_result(result, level)
         return replace(difference, status=status) if difference.status == "ok" else difference
+
+    @property
+    def _n_clusters(self) -> int:
+        patients = self._cases.patients
+        return len(self._cases.ground_truth["images"]) if patients is None else len(set(patients.values()))
+
+    def _interval(self, cell: Cell[Boxes], target: str) -> tuple[float, float]:
+        return percentiles(self.replicates(cell, target), self._procedure.confidence_level)
 
     def _value(self, cell: Cell[Boxes], target: str) -> float:
         if cell.backbone not in self._values:

@@ -19,6 +19,7 @@ from evalkit.comparisons.estimation.base import (
     from_result,
     percentiles,
     quietly,
+    why_alone,
 )
 from evalkit.comparisons.procedure import Procedure
 from evalkit.metrics import OVERALL_METRICS, SCORE_METRICS, ScoreMetric, measure_classes
@@ -98,6 +99,16 @@ class ScoreEstimates:
         declared = len(self._test_set.classes)
         return "" if self._defined.size == declared else f"undefined: {self._defined.size}/{declared} classes"
 
+    def why_not_resampled(self, target: str) -> str:
+        """Why patients cannot be resampled, as a status; empty where they can.
+
+        A mean needs several patients of each class: the one of a class would be in every resample that counts.
+        """
+        if target != MEAN:
+            return why_alone(self._count_patients(self._column(target)))
+        whys = [(why_alone(self._count_patients(column)), column) for column in self._defined.tolist()]
+        return next((f"{why} of {self._test_set.classes[column]}" for why, column in whys if why), "")
+
     def values(self, cell: Cell[Floats], target: str) -> Floats:
         """The metric of each of a cell's runs (repeats,)."""
         key = (cell.backbone, cell.repeats, target == ALL)
@@ -109,9 +120,9 @@ class ScoreEstimates:
         """Estimate a cell's number for one target."""
         if not cell.repeats:
             return Estimate(status=cell.missing)
-        scored = self._test_set.scored(self._column(target))
-        n = len(cell.repeats) if self._runs > 1 else int(scored.sum())
-        n_clusters = int(np.unique(self._test_set.patients[scored]).size)
+        column = self._column(target)
+        n = len(cell.repeats) if self._runs > 1 else int(self._test_set.scored(column).sum())
+        n_clusters = self._count_patients(column)
         why = self.why_undefined(target)
         if why:
             return Estimate(n=n, n_clusters=n_clusters, status=why)
@@ -139,8 +150,12 @@ class ScoreEstimates:
         if test in _OF_REPEATS and len(common) < 2:
             value = float(self.values(cell, target)[0] - self.values(reference, target)[0])
             return Difference(value, status="undefined: 1 repeat" if self._runs == 1 else status)
+        alone = self.why_not_resampled(target)
         if test == "ttest_paired":
             difference = self._ttest(cell, reference, target)
+        elif alone:
+            values = [float(self.values(each, target).mean()) for each in (cell, reference)]
+            return Difference(values[0] - values[1], status=alone)
         elif test in ("delong", "delong_clustered"):
             difference = self._delong(cell, reference, target, clustered=test == "delong_clustered")
         else:
@@ -167,6 +182,10 @@ class ScoreEstimates:
     def _column(self, target: str) -> int | None:
         return None if target in (MEAN, ALL) else self._test_set.classes.index(target)
 
+    def _count_patients(self, column: int | None) -> int:
+        """Patients among the cases that have a label of a class, or of any."""
+        return int(np.unique(self._test_set.patients[self._test_set.scored(column)]).size)
+
     def _metric(self, *, overall: bool) -> ScoreMetric:
         return OVERALL_METRICS[self._procedure.metric.name] if overall else self._of_class
 
@@ -188,6 +207,8 @@ class ScoreEstimates:
 
     def _interval(self, cell: Cell[Floats], target: str) -> tuple[float, float, str]:
         level, column = self._procedure.confidence_level, self._column(target)
+        if self.why_not_resampled(target):
+            return NAN, NAN, ""
         if column is not None and self._procedure.primary == "delong":
             clustered = self._test_set.patients_repeat(column)
             y, patients, rows = self._cases(column)

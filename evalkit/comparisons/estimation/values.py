@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 import stats
 from evalkit.comparisons.cells import Cell, Floats
-from evalkit.comparisons.estimation.base import NAN, Difference, Estimate, common_runs, from_result, quietly
+from evalkit.comparisons.estimation.base import (
+    NAN,
+    Difference,
+    Estimate,
+    common_runs,
+    from_result,
+    quietly,
+    why_alone,
+)
 from evalkit.comparisons.procedure import Procedure
 
 
@@ -64,6 +72,10 @@ class ValueEstimates:
         """A mean is always defined."""
         return ""
 
+    def why_not_resampled(self, target: str) -> str:
+        """Why values cannot be resampled, as a status; empty where they can."""
+        return why_alone(self._n_images.size if self._averaged else self._cases.patients.size, self.unit)
+
     def estimate(self, cell: Cell[Floats], target: str) -> Estimate:
         """Estimate a cell's mean, with Student's interval."""
         if not cell.repeats:
@@ -92,6 +104,8 @@ class ValueEstimates:
             result: Any = quietly(lambda: self._engine.wilcoxon(first, second))
         elif test == "ttest_paired":
             result = quietly(lambda: self._engine.ttest_paired(first, second))
+        elif self.why_not_resampled(target):
+            return Difference(float(first.mean() - second.mean()), status=self.why_not_resampled(target))
         else:
             means, replicates = zip(
                 *((self._values(each).mean(), self.replicates(each, target)) for each in (cell, reference)), strict=True

@@ -273,8 +273,8 @@ class Results:
         scores = self.draw_scores(targets, quality=QUALITY[backbone], seed=seed)
         self.write_predictions(path, cases, labels=self.classes, targets=targets, scores=scores)
 
-    def test_elsewhere(self, dataset: str, cases: pd.DataFrame) -> None:
-        """Test every run on another data set as well."""
+    def test_elsewhere(self, dataset: str, cases: pd.DataFrame, **about: object) -> None:
+        """Test every run on another data set as well; records tell more of it."""
         study = self.study
         self.write_manifest_report(dataset)
         for run in list_runs(study, "main"):
@@ -283,7 +283,7 @@ class Results:
             self.predict(folder / name, cases, run.setting, run.backbone, run.repeat)
             record = read_record(folder)
             record["outputs"][name] = "0" * 64
-            record["data"]["test_on"] = {dataset: {"images": len(cases), "patients": 1, "sha256": "2" * 64}}
+            record["data"]["test_on"] = {dataset: {"images": len(cases), "patients": 1, "sha256": "2" * 64, **about}}
             write_record(folder, record)
 
     @staticmethod

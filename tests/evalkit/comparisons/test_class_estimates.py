@@ -120,7 +120,7 @@ def test_without_any_case_nothing_is_defined():
     ("metric", "target", "runs", "per_patient", "primary", "further"),
     [
         ("accuracy", "all", 1, 1, "mcnemar_exact", ["stuart_maxwell"]),
-        ("accuracy", "all", 1, 2, "mcnemar_clustered", ["stuart_maxwell_clustered"]),
+        ("accuracy", "all", 1, 2, "mcnemar_clustered", ["stuart_maxwell"]),
         ("accuracy", "all", 3, 1, "bootstrap_two_way", ["stuart_maxwell"]),
         ("f1", "mean", 1, 1, "bootstrap", []),
         ("recall", "viral", 1, 2, "bootstrap", []),
@@ -133,6 +133,17 @@ def test_each_metric_has_its_test(metric, target, runs, per_patient, primary, fu
     assert estimates.primary_test(target) == primary
     if runs == 1:  # a study refuses the others
         assert estimates.further_tests(target) == [(test, "paper") for test in further]
+
+
+def test_what_a_publication_did_stays_plain_where_patients_repeat():
+    estimates = make_estimates(
+        make_cases(per_patient=2), "accuracy", paper="mcnemar_exact", secondary=("stuart_maxwell", "mcnemar_exact")
+    )
+    assert estimates.primary_test("all") == "mcnemar_clustered"
+    assert estimates.further_tests("all") == [
+        ("mcnemar_exact", "paper"),
+        ("stuart_maxwell_clustered", "secondary"),
+    ]
 
 
 @pytest.mark.parametrize("primary", ["bootstrap", "bootstrap_two_way", "delong"])
@@ -168,6 +179,17 @@ def test_patients_are_swapped_whole_where_they_repeat():
     correct = [cell.outcomes[0] == cases.targets for cell in (a, b)]
     expected = stats.mcnemar(*correct, groups=cases.patients)
     assert estimates.compare(a, b, "all", "mcnemar_clustered").p_value == expected.pvalue
+
+
+def test_plain_tests_take_images_for_independent():
+    cases = make_cases(per_patient=4)
+    a, b = make_cell(cases, "a", 0.8), make_cell(cases, "b", 0.5, seed=2)
+    estimates = make_estimates(cases, "accuracy")
+    plain = stats.stuart_maxwell(a.outcomes[0], b.outcomes[0], categories=range(3))
+    found = estimates.compare(a, b, "all", "stuart_maxwell")
+    assert (found.statistic, found.df, found.p_value) == (plain.statistic, plain.df, plain.pvalue)
+    correct = [cell.outcomes[0] == cases.targets for cell in (a, b)]
+    assert estimates.compare(a, b, "all", "mcnemar_exact").p_value == stats.mcnemar(*correct).pvalue
 
 
 @pytest.mark.parametrize("runs", [1, 4])
@@ -234,13 +256,18 @@ def test_runs_that_one_model_lacks_are_left_out_of_both():
     assert (single.status, math.isnan(single.p_value)) == ("1/4 repeats in common", True)
 
 
-def test_one_patient_leaves_nothing_to_resample():
-    cases = make_cases(n=12, per_patient=12)
+@pytest.mark.parametrize("n", [1, 12])
+def test_of_one_patient_nothing_is_compared(n):
+    cases = make_cases(n=n, per_patient=n)
     a, b = make_cell(cases, "a", 1.0), make_cell(cases, "b", 0.1, seed=2)
-    for metric, target in (("f1", "mean"), ("accuracy", "all")):
+    metrics = {"accuracy": "all"} if n == 1 else {"accuracy": "all", "f1": "mean"}
+    for metric, target in metrics.items():
         estimates = make_estimates(cases, metric, primary="bootstrap")
-        found = estimates.compare(a, b, target, "bootstrap")
-        assert (found.status, math.isnan(found.p_value)) == ("undefined: 1 patient", True)
+        tests = ("bootstrap", "mcnemar_exact", "mcnemar_clustered", "stuart_maxwell", "stuart_maxwell_clustered")
+        for test in tests if metric == "accuracy" else tests[:1]:
+            found = estimates.compare(a, b, target, test)
+            assert (found.status, math.isnan(found.p_value)) == ("undefined: 1 patient", True)
+            assert found.value == estimates.values(a, target)[0] - estimates.values(b, target)[0]
         estimate = estimates.estimate(a, target)
         assert (estimate.value, math.isnan(estimate.low), estimate.ci_method) == (1, True, "")
 
@@ -287,7 +314,5 @@ def test_rows_of_a_setting_have_one_primary_test_each():
         primary = [row for row in rows if row.backbone == "b" and row.role == "primary"]
         assert [row.target for row in primary] == list(TARGETS[metric])
         assert {row.test for row in primary} == {"mcnemar_clustered" if metric == "accuracy" else "bootstrap"}
-        assert [row.test for row in rows if row.role == "paper"] == (
-            ["stuart_maxwell_clustered"] if metric == "accuracy" else []
-        )
+        assert [row.test for row in rows if row.role == "paper"] == (["stuart_maxwell"] if metric == "accuracy" else [])
         assert all(row.difference < 0 and row.p_value < 0.1 for row in primary)

@@ -64,6 +64,17 @@ def test_called_classes_agree_with_r(class_results):
 
 
 @needs_r
+def test_what_a_publication_did_is_checked_where_patients_repeat(class_results):
+    study = class_results.write()
+    write_table(study, "table8")
+    check = check_study(study)
+    of_tests = check[check["quantity"] == "p_value"].groupby("test")["status"].unique().map(set)
+    assert AGREES in of_tests["stuart_maxwell"]
+    assert of_tests["mcnemar_clustered"] == {"not in R"}
+    assert "agree with R" in require_agreement_with_r(check)
+
+
+@needs_r
 def test_a_changed_p_value_is_found(results):
     study = results.write()
     for name in study.file.tables:

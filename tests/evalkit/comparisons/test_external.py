@@ -117,6 +117,23 @@ def test_subgroups_are_those_of_the_other_data(results, external):
     assert counts == {"all": 100, "age=18-39": 60, "age=60-79": 40}
 
 
+def test_what_the_runs_left_out_is_told(class_results):
+    study = class_results.write(changes={"tables.table8.test_on": "elsewhere"})
+    cases = class_results.make_cases(patients=40, seed=9)
+    cases = cases[cases["viral"] == 0].reset_index(drop=True)
+    left_out = {"without exactly one of the classes": 1234, "could not be read": 1}
+    class_results.test_elsewhere("elsewhere", cases, left_out=left_out)
+    rows, facts = read_rows(path := write_table(study, "table8")), json.loads(path.with_suffix(".json").read_text())
+    assert facts["external"] == (
+        "External test: networks trained on children were tested on elsewhere as they are; labels of both: normal, "
+        "bacterial; without an image in elsewhere: viral. Test images of elsewhere left out: without exactly one of "
+        "the classes (1,234); could not be read (1)."
+    )
+    # A class of which there is no image is 0 throughout, and not missing.
+    assert set(rows[rows["metric"] == "recall"]["status"]) == {"undefined: 2/3 classes"}
+    assert rows[rows["metric"] == "accuracy"]["estimate"].notna().all()
+
+
 def test_called_classes_are_compared_there_too(class_results):
     changes = {"tables.table8.test_on": "elsewhere"}
     study = class_results.write(changes=changes)

@@ -47,7 +47,10 @@ def test_ways_of_training_are_told():
     balanced = evaluate(settings={"trainset": ["full", "balanced"]}, class_weights="balanced", balancing={"zoom": 0})
     sets, copies, weights = describe_ways(balanced, ["trainset=full", "trainset=balanced"])
     assert sets.startswith("Training sets: full, all training images; balanced, all training images and copies")
-    assert copies == "Copies were made after the split, rotated by up to 10 degrees."
+    assert copies == (
+        "Balanced: all training images and copies of them, made after the split, turned by up to 10 degrees to either "
+        "side."
+    )
     assert weights.startswith("In the loss rare classes weigh more")
     (probe,) = describe_ways(evaluate(), ["regime=probe,trainset=full"])
     assert probe.startswith("Linear probe: ")

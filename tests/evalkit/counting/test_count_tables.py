@@ -218,6 +218,7 @@ def test_each_data_set_is_named_where_there_are_several(make_manifest, make_stud
     study = external(make_manifest, make_study)
     facts = json.loads(write_count_table(study, "table1").with_suffix(".json").read_text())
     assert [text.partition(" ")[0] for text in facts["data"]] == ["mine:", "other:"]
+    assert facts["external"] == [], "all its test images are tested"
 
 
 def test_another_data_set_that_is_not_there_is_said_so(make_manifest, make_study):
@@ -231,7 +232,26 @@ def test_images_of_another_data_set_that_could_not_be_packed_are_not_counted(mak
     study = external(make_manifest, make_study)
     index = study.layout.packed("other", 32) / "index.parquet"
     pd.read_parquet(index).query("image_id != 'z/3'").to_parquet(index)
-    assert numbers(read(study), "other", "", "test", "all", "") == (2, 1)
+    rows = read(study)
+    assert numbers(rows, "other", "", "test", "all", "") == (2, 1)
+    assert numbers(rows, "other", "", "set aside", "all", "") == (1, 1)
+    facts = json.loads(write_count_table(study, "table1").with_suffix(".json").read_text())
+    assert facts["external"] == ["Test images of other left out: could not be read (1)."]
+
+
+def test_images_of_another_data_set_without_one_class_are_set_aside(make_manifest, make_study):
+    other = [("x", "", [1, 0, 0]), ("x", "", [0, 0, 0]), ("y", "", [1, 1, 0]), ("y", "", [0, 1, 0]), ("y", "", [0] * 3)]
+    study = make_study(
+        {"mine": make_manifest(one_hot(PATIENTS), LABELS), "other": make_manifest(other, LABELS)},
+        evaluation={"task": "multiclass", "test_on": ["other"]},
+    )
+    rows = read(study)
+    assert numbers(rows, "other", "", "test", "Normal", "positive") == (1, 1)
+    assert numbers(rows, "other", "", "test", "all", "") == (2, 2)
+    assert numbers(rows, "other", "", "set aside", "all", "") == (3, 2)
+    assert rows.xs(("other", "all"), level=("dataset", "class"))["images"].sum() == len(other), "each is counted once"
+    facts = json.loads(write_count_table(study, "table1").with_suffix(".json").read_text())
+    assert facts["external"] == ["Test images of other left out: without exactly one of the classes (3)."]
 
 
 def test_the_same_reports_give_the_same_bytes(classes):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from evalkit.datasets.chexpert import LABELS
+from evalkit.phantom import dicom
 
 
 @pytest.fixture(scope="session")
@@ -114,5 +115,29 @@ def own_table(tmp_path: Path) -> Callable[..., Path]:
     def write(text: str) -> Path:
         (tmp_path / "labels.csv").write_text(text)
         return tmp_path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def real_lungs() -> Path:
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
+    folder = Path(os.environ.get("CXR_EVALKIT_DATA", default)) / "lung_boxes"
+    if not folder.is_dir():
+        pytest.skip(f"no real radiographs with lung boxes: {folder} does not exist (set CXR_EVALKIT_DATA)")
+    return folder
+
+
+@pytest.fixture
+def write_dicom() -> Callable[..., Path]:
+    """Write a small radiograph as DICOM; what its header says by keyword."""
+
+    def write(path: Path, size: tuple[int, int] = (40, 50), **says) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"patient_id": "", "study": "s", "series": "t", "image": path.stem, "sex": "F", "age": 41, **says}
+        pixels = np.random.default_rng(len(path.stem)).integers(0, 256, size, dtype=np.uint8)
+        with path.open("wb") as file:
+            dicom.write_dicom(file, pixels, dicom.DicomHeader(**{"projection": "PA", **header}))
+        return path
 
     return write

@@ -125,6 +125,23 @@ def test_the_folder_above_will_do(kermany):
     assert manifest.images["patient_id"].str.startswith(("train/", "test/")).all()
 
 
+def test_a_part_of_another_name_is_refused_and_not_left_out(kermany):
+    root = kermany(*(path.replace("val/", "valid/") for path in KAGGLE), "Extra/person1_virus_9.jpeg")
+    with pytest.raises(InputError, match=r"holds images in Extra/ \(1\), valid/ \(2\), beside train/") as caught:
+        read_dataset(entry(), root)
+    assert "train/, val/, test/" in caught.value.expected
+    below = kermany(*(path.replace("val/", "valid/") for path in KAGGLE), root="above/chest_xray")
+    with pytest.raises(InputError, match=r"chest_xray holds images in valid/ \(2\)"):
+        read_dataset(entry(), below.parent)
+
+
+def test_folders_without_images_and_pictures_beside_do_no_harm(kermany):
+    root = kermany(*KAGGLE, "overview.png")
+    (root / "papers").mkdir()
+    (root / "papers" / "cell.txt").write_text("about")
+    assert len(read_dataset(entry(), root).images) == len(KAGGLE)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

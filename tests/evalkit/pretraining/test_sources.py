@@ -38,8 +38,8 @@ def test_what_is_apart_is_counted(make_study, monkeypatch) -> None:
     study = make_study()
     assert run(sources, monkeypatch, "--dataset", "other", "--other", "main") == 0
     assert json.loads(study.layout.apart("other", "main").read_text()) == {
-        "pretraining": {"name": "other", "images": 80, "patients": 40},
-        "evaluation": {"name": "main", "images": 80, "patients": 40},
+        "learnt from": {"name": "other", "images": 80, "patients": 40},
+        "evaluated with": {"name": "main", "images": 80, "patients": 40},
     }
 
 
@@ -50,7 +50,7 @@ def test_patients_of_an_evaluation_are_refused(make_study, monkeypatch, capsys) 
     frame.to_parquet(index_of(study, "other"))
     assert run(sources, monkeypatch, "--dataset", "other", "--other", "main") == 2
     said = capsys.readouterr().err
-    assert "1 patients are in both the pretraining data 'other' and the evaluations' data 'main'" in said
+    assert "1 patients are in both the data 'other' to learn from and the data 'main' to evaluate with" in said
     assert "'p007'" in said
     assert not study.layout.apart("other", "main").exists()
 
@@ -60,7 +60,7 @@ def test_the_pixels_of_an_evaluation_are_refused_under_any_name(make_study) -> N
     frame = pd.read_parquet(index_of(study, "other"))
     frame.loc[3, "sha256"] = pd.read_parquet(index_of(study, "main"))["sha256"][5]
     frame.to_parquet(index_of(study, "other"))
-    with pytest.raises(InputError, match=r"1 images are in both the pretraining data 'other' .*: q001-1 = p002-1"):
+    with pytest.raises(InputError, match=r"1 images are in both the data 'other' to learn from .*: q001-1 = p002-1"):
         check_apart(study, "other", "main")
 
 
@@ -75,7 +75,7 @@ def test_data_that_are_not_packed_are_not_taken_to_be_apart(make_study) -> None:
 def test_a_pretraining_by_hand_refuses_what_is_packed(make_study, monkeypatch, capsys, method: str) -> None:
     study = make_study(backbones=made(method, data="main"))
     assert run(pretraining, monkeypatch, "--backbone", "made") == 2
-    assert "patients are in both the pretraining data 'main'" in capsys.readouterr().err
+    assert "patients are in both the data 'main' to learn from" in capsys.readouterr().err
     assert not study.layout.pretraining("made").exists()
 
 
