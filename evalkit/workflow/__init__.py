@@ -48,7 +48,7 @@ from evalkit.workflow.reports import (
     views_arguments,
     views_inputs,
 )
-from evalkit.workflow.runs import apart_files, attempt, features_files, run_hash
+from evalkit.workflow.runs import apart_files, attempt, features_attempt, features_files, run_hash
 
 __all__ = [
     "BALANCED_FILES",
@@ -71,6 +71,7 @@ __all__ = [
     "dataset_hash",
     "dataset_state",
     "evaluated_files",
+    "features_attempt",
     "features_files",
     "gpus",
     "network_hash",
