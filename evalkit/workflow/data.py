@@ -87,6 +87,7 @@ def split_hash(study: Study, evaluation: str) -> str:
     """Changes when patients are to be divided in another way."""
     leave_out = {"recipe", "probe", "class_weights", "repeats_per_job", "seeds", "aggregate", "balancing", "test_on"}
     values = values_of(study.evaluation(evaluation), leave_out=leave_out)
+    values["settings"].pop("regime")
     return value_hash({**values, "seed": study.file.seed})
 
 
