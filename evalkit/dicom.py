@@ -14,8 +14,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut, get_decoder
 
 from evalkit.errors import InputError
 
-# What pydicom and its decoders raise for files that are cut off or damaged.
-_UNREADABLE = (
+#: What pydicom and its decoders raise for files that are cut off or damaged.
+UNREADABLE = (
     OSError,
     InvalidDicomError,
     BytesLengthException,
@@ -67,7 +67,7 @@ def read_dicom(path: Path) -> NDArray[np.float64]:
             values = np.asarray(apply_voi_lut(values, dataset), dtype=np.float64)
     except InputError:
         raise
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
             "a whole DICOM file with pixels",

@@ -15,7 +15,8 @@ from evalkit.errors import InputError
 #: Pixels above this percentile are set to it, so that a marker or a wire does not take the grey range.
 CAP_PERCENTILE = 99
 
-_FORMATS = ("PNG", "JPEG")
+#: What Pillow may take a file for, as it calls them.
+FORMATS = ("PNG", "JPEG")
 _DICOM_ENDINGS = {".dcm", ".dicom"}
 #: Endings by which a file is taken for an image where no table names it.
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", *_DICOM_ENDINGS})
@@ -26,7 +27,7 @@ class PackedImage(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray of uint8, shape (size, size)
+    pixels : ndarray of uint8, shape (height, width)
     low, cap : float
         The values of the resized image that became 0 and 255, in the file's own units. They are equal where an image
         has no contrast; its pixels are then all 0.
@@ -81,12 +82,12 @@ def read_gray(path: Path) -> NDArray[np.generic]:
     InputError
         The file is missing, truncated or of another kind; the message names it.
     """
-    if _is_dicom(path):
+    if is_dicom(path):
         from evalkit.dicom import read_dicom
 
         return read_dicom(path)
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             # An image of half the size at which Pillow suspects an attack is a large radiograph.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image.load()
@@ -103,15 +104,16 @@ def read_gray(path: Path) -> NDArray[np.generic]:
         ) from None
 
 
-def pack_image(image: NDArray[np.generic], size: int, *, antialias: bool = True) -> PackedImage:
-    """Squash an image to a square, cap its brightest pixels and scale it to 8 bits.
+def pack_image(image: NDArray[np.generic], size: int | tuple[int, int], *, antialias: bool = True) -> PackedImage:
+    """Bring an image to a size, cap its brightest pixels and scale it to 8 bits.
 
     Parameters
     ----------
     image : ndarray, shape (height, width)
         Grey values of any depth.
-    size : int
-        Side of the square, in pixels. The whole image is kept; its sides are scaled each by its own factor.
+    size : int or tuple of int
+        Side of a square, or height and width, in pixels. The whole image is kept; its sides are scaled each by its own
+        factor.
     antialias : bool
         Whether the bilinear filter widens with the reduction, so that every pixel of the image counts.
 
@@ -120,19 +122,21 @@ def pack_image(image: NDArray[np.generic], size: int, *, antialias: bool = True)
     PackedImage
         Values from the resized image's minimum to its 99th percentile become 0 to 255, rounded to the nearest.
     """
+    height, width = (size, size) if isinstance(size, int) else size
     values = np.ascontiguousarray(image, dtype=np.float32)
     if antialias:
-        square = np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.BILINEAR))
+        resized = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
     else:
-        square = _interpolate(values, size)
-    low, cap = float(square.min()), float(np.percentile(square, CAP_PERCENTILE))
+        resized = _interpolate(values, (height, width))
+    low, cap = float(resized.min()), float(np.percentile(resized, CAP_PERCENTILE))
     if cap <= low:
-        return PackedImage(np.zeros((size, size), np.uint8), low, low)
-    scaled = (np.minimum(square, cap) - low) * (255.0 / (cap - low))
+        return PackedImage(np.zeros((height, width), np.uint8), low, low)
+    scaled = (np.minimum(resized, cap) - low) * (255.0 / (cap - low))
     return PackedImage(np.rint(scaled).clip(0, 255).astype(np.uint8), low, cap)
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM: by its ending or, where that is of no image, by its first bytes."""
     ending = path.suffix.lower()
     if ending in IMAGE_ENDINGS:
         return ending in _DICOM_ENDINGS
@@ -164,9 +168,11 @@ def _flatten(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode == "LA" else image
 
 
-def _interpolate(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Bilinear interpolation at the centres of the square's pixels, without a filter."""
-    (top, bottom, down), (left, right, across) = (_neighbours(length, size) for length in values.shape)
+def _interpolate(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bilinear interpolation at the centres of the new pixels, without a filter."""
+    (top, bottom, down), (left, right, across) = (
+        _neighbours(length, size) for length, size in zip(values.shape, shape, strict=True)
+    )
     down = down[:, np.newaxis]
     upper = values[top][:, left] * (1 - across) + values[top][:, right] * across
     lower = values[bottom][:, left] * (1 - across) + values[bottom][:, right] * across

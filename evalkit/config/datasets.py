@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
@@ -66,6 +66,23 @@ class DatasetEntry(Strict):
         return self
 
 
+def _refuse_phantom(entry: Any) -> Any:
+    if entry.phantom is not None:
+        drawn = "chexpert, nih, folder, kermany and siim"
+        raise ValueError(f"phantoms are drawn in the layouts {drawn}, not in {entry.format!r}")
+    return entry
+
+
+class BoxedEntry(DatasetEntry):
+    """A data set whose images have boxes around what they show."""
+
+    bad_boxes: Literal["fail", "exclude"] = Field(
+        "fail",
+        description="What a box without area, or one that sticks out of its image by more than a hundredth of the "
+        "image's side, does: stop, or leave its image out. One that sticks out by less is cut off.",
+    )
+
+
 class CheXpertEntry(DatasetEntry):
     """CheXpert v1.0 or v1.0-small: the folder that holds train.csv and valid.csv."""
 
@@ -102,6 +119,44 @@ class KermanyEntry(DatasetEntry):
     phantom: KermanyPhantom | None = Field(None, description="Draw the data set instead of reading one.")
 
 
+class SiimEntry(BoxedEntry):
+    """SIIM-FISABIO-RSNA COVID-19: the folder that holds train/, train_study_level.csv and train_image_level.csv."""
+
+    format: Literal["siim"]
+
+
+class RsnaEntry(BoxedEntry):
+    """RSNA pneumonia challenge: the folder that holds stage_2_train_images/ and stage_2_train_labels.csv."""
+
+    format: Literal["rsna"]
+
+    _no_phantom = model_validator(mode="after")(_refuse_phantom)
+
+
+class VindrEntry(BoxedEntry):
+    """VinDr-CXR, Kaggle's copy (train.csv beside train/) or PhysioNet's (annotations/ beside train/ and test/)."""
+
+    format: Literal["vindr"]
+    fusion: Literal["any", "majority", "wbf"] = Field(
+        "majority",
+        description="How three readers become one truth. any: a finding that one of them has, every box as drawn. wbf: "
+        "the same findings, boxes on the same place fused. majority: a finding that most of them have, and the fused "
+        "boxes to which most of them contributed.",
+    )
+
+    _no_phantom = model_validator(mode="after")(_refuse_phantom)
+
+
+class CocoEntry(BoxedEntry):
+    """Any images with boxes, described by one file in COCO's format."""
+
+    format: Literal["coco"]
+    annotations: str = Field("annotations.json", description="The file's path below root.")
+    images: str = Field("images", description="The folder below root that file names start from.")
+
+    _no_phantom = model_validator(mode="after")(_refuse_phantom)
+
+
 class CsvEntry(DatasetEntry):
     """Any images with a table of labels.
 
@@ -122,16 +177,16 @@ class CsvEntry(DatasetEntry):
     uncertain: UncertainPolicy | dict[str, UncertainPolicy] = "ignore"
     blank: Literal["zeros", "ignore"] = "ignore"
 
+    _no_phantom = model_validator(mode="after")(_refuse_phantom)
+
     @model_validator(mode="after")
     def _check_source(self) -> CsvEntry:
-        if self.phantom is not None:
-            raise ValueError("phantoms are drawn in the layouts of public data sets and in 'folder', not in 'csv'")
         if self.classes is not None and self.class_column is None:
             raise ValueError("classes is given without class_column, the column that holds them")
         return self
 
 
 Dataset = Annotated[
-    CheXpertEntry | NihEntry | FolderEntry | KermanyEntry | CsvEntry,
+    CheXpertEntry | NihEntry | SiimEntry | RsnaEntry | VindrEntry | FolderEntry | KermanyEntry | CocoEntry | CsvEntry,
     Field(discriminator="format"),
 ]

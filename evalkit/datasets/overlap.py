@@ -8,7 +8,7 @@ from evalkit.config.datasets import CsvEntry, Dataset
 from evalkit.datasets.building import patient_position
 
 #: A phantom patient's id, in the layouts in which its number alone makes it.
-_ID_OF_NUMBER = {"chexpert": "patient{:05d}", "nih": "{}"}
+_ID_OF_NUMBER = {"chexpert": "patient{:05d}", "nih": "{}", "siim": "phantom{:05d}"}
 
 
 def describe_overlap(one: Dataset, other: Dataset) -> str:

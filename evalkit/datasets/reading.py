@@ -134,6 +134,12 @@ def refuse_first(wrong: pd.Series, values: pd.Series, what: str, expected: str, 
         )
 
 
+def refuse_first_of(wrong: pd.Series, rows: pd.DataFrame, what: str, expected: str, source: Path) -> None:
+    """As `refuse_first`, for a value that is written in several columns; they are named joined by commas."""
+    if wrong.any():
+        refuse_first(wrong, rows.agg(", ".join, axis=1), what, expected, source)
+
+
 def describe_files(paths: Iterable[Path], root: Path) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of the tables a manifest was made from."""
     return [

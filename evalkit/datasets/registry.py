@@ -8,19 +8,27 @@ from typing import Any
 
 from evalkit.config.datasets import Dataset
 from evalkit.datasets.chexpert import read_chexpert
+from evalkit.datasets.coco import read_coco
 from evalkit.datasets.folder import read_folder
 from evalkit.datasets.kermany import read_kermany
 from evalkit.datasets.manifest import Manifest
 from evalkit.datasets.nih import read_nih
+from evalkit.datasets.rsna import read_rsna
+from evalkit.datasets.siim import read_siim
 from evalkit.datasets.table import read_table
+from evalkit.datasets.vindr import read_vindr
 from evalkit.errors import InputError
 
 #: A data set's format, as the study file names it, and its reader.
 READERS: dict[str, Callable[[Any, Path], Manifest]] = {
     "chexpert": read_chexpert,
     "nih": read_nih,
+    "siim": read_siim,
+    "rsna": read_rsna,
+    "vindr": read_vindr,
     "folder": read_folder,
     "kermany": read_kermany,
+    "coco": read_coco,
     "csv": read_table,
 }
 

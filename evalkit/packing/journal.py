@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.packing.pixel_file import PixelFile
+from evalkit.packing.pixel_file import RowFile
 from evalkit.packing.workers import ChunkResult, hash_pixels
 
 
@@ -39,7 +39,7 @@ class Rows:
         self.reasons.update(result.reasons)
         return self.states[result.start : stop]
 
-    def restore(self, chunks: Iterator[tuple[ChunkResult, list[str]]], pixels: PixelFile) -> None:
+    def restore(self, chunks: Iterator[tuple[ChunkResult, list[str]]], pixels: RowFile) -> None:
         """Take in what the journal says, as far as files and pixels are still as they were."""
         for result, states in chunks:
             stop = result.start + len(result.sha256)

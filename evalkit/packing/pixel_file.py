@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,26 +20,36 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
-class PixelFile:
-    """``images.npy``: uint8, shape (rows, size, size).
+class RowFile(ABC):
+    """An array of uint8 on disk in which images lie one behind the other, each in a row of its own.
 
     Rows are written with ordinary writes, not through a memory map, so that the memory of the writer does not grow
     with the data set.
     """
 
     path: Path
-    rows: int
-    size: int
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return self.size * self.size
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+
+    @abstractmethod
+    def shape_of(self, row: int) -> tuple[int, int]:
+        """Height and width of an image."""
+
+    @abstractmethod
+    def offset_of(self, row: int) -> int:
+        """Bytes of all rows before this one."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What the file holds, for a message."""
 
     @property
     def total_bytes(self) -> int:
         """Bytes of the whole file."""
-        return len(self._header()) + self.rows * self.row_bytes
+        return len(self._header()) + math.prod(self.shape)
 
     def is_whole(self) -> bool:
         """Whether the file is there with this shape; what its rows hold is another question."""
@@ -74,19 +87,23 @@ class PixelFile:
         """Open the file for `write_rows`."""
         return self.path.open("r+b", buffering=0)
 
-    def write_rows(self, file: BinaryIO, start: int, pixels: NDArray[np.uint8]) -> None:
-        """Write consecutive rows, shape (n, size, size), from row `start` on."""
-        file.seek(len(self._header()) + start * self.row_bytes)
-        left = memoryview(pixels.tobytes())
+    def write_rows(self, file: BinaryIO, start: int, images: Iterable[NDArray[np.uint8]]) -> None:
+        """Write images, each of the shape of its row, into consecutive rows from `start` on."""
+        file.seek(len(self._header()) + self.offset_of(start))
+        left = memoryview(b"".join(image.tobytes() for image in images))
         while left:
             left = left[file.write(left) :]
 
-    def read_rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Read rows `start` to `stop`, shape (stop - start, size, size)."""
+    def read_rows(self, start: int, stop: int) -> list[NDArray[np.uint8]]:
+        """Read the images of the rows `start` to `stop`."""
+        first = self.offset_of(start)
         with self.path.open("rb") as file:
-            file.seek(len(self._header()) + start * self.row_bytes)
-            flat = np.frombuffer(file.read((stop - start) * self.row_bytes), np.uint8)
-        return flat.reshape(stop - start, self.size, self.size)
+            file.seek(len(self._header()) + first)
+            flat = np.frombuffer(file.read(self.offset_of(stop) - first), np.uint8)
+        return [
+            flat[self.offset_of(row) - first : self.offset_of(row + 1) - first].reshape(self.shape_of(row))
+            for row in range(start, stop)
+        ]
 
     def sync(self) -> None:
         """Wait until the file is on the disk."""
@@ -95,12 +112,12 @@ class PixelFile:
 
     def _header(self) -> bytes:
         buffer = io.BytesIO()
-        described = {"descr": "|u1", "fortran_order": False, "shape": (self.rows, self.size, self.size)}
+        described = {"descr": "|u1", "fortran_order": False, "shape": self.shape}
         np.lib.format.write_array_header_1_0(buffer, described)
         return buffer.getvalue()
 
     def _reserve(self, handle: int) -> None:
-        if shutil.disk_usage(self.path.parent).free < self.rows * self.row_bytes:
+        if shutil.disk_usage(self.path.parent).free < math.prod(self.shape):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
             os.posix_fallocate(handle, 0, self.total_bytes)
@@ -112,7 +129,34 @@ class PixelFile:
 
     def _describe_room(self, reason: str | None) -> str:
         free = shutil.disk_usage(self.path.parent).free
-        return (
-            f"{reason}: {self.rows:,} images at {self.size} px need {self.total_bytes / 1e6:,.1f} MB, "
-            f"and {free / 1e6:,.1f} MB are free"
-        )
+        return f"{reason}: {self.describe()} need {self.total_bytes / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free"
+
+
+@dataclass(frozen=True)
+class PixelFile(RowFile):
+    """``images.npy``: uint8, shape (rows, size, size)."""
+
+    rows: int
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.rows, self.size, self.size
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.size * self.size
+
+    def shape_of(self, row: int) -> tuple[int, int]:
+        """Height and width of an image: the same for all."""
+        return self.size, self.size
+
+    def offset_of(self, row: int) -> int:
+        """Bytes of all rows before this one."""
+        return row * self.row_bytes
+
+    def describe(self) -> str:
+        """What the file holds, for a message."""
+        return f"{self.rows:,} images at {self.size} px"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import InputError
 from evalkit.images import locate_image, pack_image, read_gray
-from evalkit.packing.pixel_file import PixelFile
+from evalkit.packing.pixel_file import RowFile
 from evalkit.processes import spread
 
 #: Below this many images, starting processes takes longer than they save.
@@ -47,11 +47,23 @@ class ChunkResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Packer:
-    """Decodes images below `root` into rows of `pixels`."""
+    """Decodes images below `root` into rows of `pixels`.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+    pixels : RowFile
+        Its rows have the sizes that images get.
+    antialias : bool
+        See `evalkit.images.pack_image`.
+    decoded : ndarray of int, shape (rows, 2), optional
+        Height and width that each image has before; one that turns out to have others counts as unreadable.
+    """
 
     root: Path
-    pixels: PixelFile
+    pixels: RowFile
     antialias: bool
+    decoded: NDArray[np.int64] | None = None
 
     def pack(self, chunk: Chunk) -> ChunkResult:
         """Decode a chunk and write its rows; an unreadable image becomes a row of zeros and a reason.
@@ -62,24 +74,33 @@ class Packer:
             A path leads out of the data set's folder.
         """
         start, paths = chunk
-        size = self.pixels.size
-        block = np.zeros((len(paths), size, size), np.uint8)
+        block: list[NDArray[np.uint8]] = []
         low, cap, reasons = [0.0] * len(paths), [0.0] * len(paths), {}
         for offset, path in enumerate(paths):
-            file = locate_image(self.root, path)
+            row = start + offset
+            file, shape = locate_image(self.root, path), self.pixels.shape_of(row)
             try:
                 image = read_gray(file)
+                self._check_size(row, image, file)
             except InputError as error:
-                reasons[start + offset] = error.found
+                reasons[row] = error.found
+                block.append(np.zeros(shape, np.uint8))
                 continue
-            block[offset], low[offset], cap[offset] = pack_image(image, size, antialias=self.antialias)
+            pixels, low[offset], cap[offset] = pack_image(image, shape, antialias=self.antialias)
+            block.append(pixels)
         with self.pixels.open_rows() as opened:
             self.pixels.write_rows(opened, start, block)
         hashes = ["" if start + offset in reasons else each for offset, each in enumerate(hash_pixels(block))]
         return ChunkResult(start, hashes, low, cap, reasons)
 
+    def _check_size(self, row: int, image: NDArray[np.generic], file: Path) -> None:
+        if self.decoded is None or tuple(self.decoded[row]) == image.shape:
+            return
+        said, found = (f"{width} x {height}" for height, width in (self.decoded[row], image.shape))
+        raise InputError(f"{file} has {found} pixels, and {said} by its header", "one size", "fetch the file again")
 
-def hash_pixels(block: NDArray[np.uint8]) -> list[str]:
+
+def hash_pixels(block: Iterable[NDArray[np.uint8]]) -> list[str]:
     """Hash each image of a block (the first 32 hexadecimal digits of SHA-256)."""
     return [hashlib.sha256(image.tobytes()).hexdigest()[:32] for image in block]
 

@@ -11,6 +11,7 @@ from evalkit.phantom.kermany import write_kermany
 from evalkit.phantom.nih import write_nih
 from evalkit.phantom.patients import Patient, Study, draw_patient, draw_study
 from evalkit.phantom.radiograph import Finding, Radiograph, render
+from evalkit.phantom.siim import write_siim
 from evalkit.phantom.writing import generator_version
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "write_classes",
     "write_kermany",
     "write_nih",
+    "write_siim",
 ]

@@ -12,6 +12,7 @@ from evalkit.phantom.chexpert import write_chexpert
 from evalkit.phantom.folder import write_classes
 from evalkit.phantom.kermany import write_kermany
 from evalkit.phantom.nih import write_nih
+from evalkit.phantom.siim import write_siim
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def _build_parser() -> argparse.ArgumentParser:
     write = commands.add_parser(
         "write", help="write a folder in a public data set's own layout, or in one folder per class"
     )
-    write.add_argument("--layout", choices=("chexpert", "nih", "folder", "kermany"), required=True)
+    write.add_argument("--layout", choices=("chexpert", "nih", "folder", "kermany", "siim"), required=True)
     write.add_argument(
         "--root",
         type=Path,
@@ -78,6 +79,8 @@ def _write(options: argparse.Namespace) -> None:
         write_nih(options.root, test_share=0.25 if share is None else share, **given)
     elif options.layout == "folder":
         write_classes(options.root, **given)
+    elif options.layout == "siim":
+        write_siim(options.root, **given)
     else:
         write_kermany(options.root, names=names or "kaggle", **given)
 

@@ -16,7 +16,7 @@ class Order:
 
     Attributes
     ----------
-    layout : {"chexpert", "nih", "folder", "kermany"}
+    layout : {"chexpert", "nih", "folder", "kermany", "siim"}
     patients, first_patient : int
         How many patients, and the number of the first.
     size : int

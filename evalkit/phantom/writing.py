@@ -11,7 +11,6 @@ import contextlib
 import errno
 import functools
 import hashlib
-import io
 import json
 import multiprocessing
 import os
@@ -23,25 +22,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from evalkit.atomic import write_json, write_parquet
 from evalkit.errors import InputError
+from evalkit.phantom.dicom import DicomHeader
 from evalkit.phantom.dominant import SIX_CLASSES
 from evalkit.phantom.order import Order
 from evalkit.phantom.patients import Patient, Study, draw_patient
 from evalkit.phantom.projection import View
 from evalkit.phantom.radiograph import Radiograph, render
+from evalkit.phantom.saving import save_picture
 
 FINISHED = "phantom.json"
 #: Side files: the order, the boxes, and layers and masks where asked for.
 SIDE = "phantom"
 BEGUN = f"{SIDE}/order.json"
 #: Everything that a layout may put beside them; removed before a folder is written anew.
-_TABLES = ("train.csv", "valid.csv", "Data_Entry_2017.csv", "BBox_List_2017.csv", "train_val_list.txt", "test_list.txt")
+_TABLES = (
+    *("train.csv", "valid.csv", "Data_Entry_2017.csv", "BBox_List_2017.csv", "train_val_list.txt", "test_list.txt"),
+    *("train_study_level.csv", "train_image_level.csv"),
+)
 _FOLDERS = ("train", "valid", "val", "test", "images", *(each.name for each in SIX_CLASSES))
 _SIDE_FOLDERS = tuple(f"{SIDE}/{name}" for name in ("soft", "bone", "masks"))
 
@@ -53,16 +56,28 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shot:
-    """One image to be written: its path under the root, the study, the view, and whether grey is stored as colour."""
+    """One image to be written: its path under the root, the study, the view, and how it is stored.
+
+    That is whether grey is stored as colour and, for a DICOM file, what its header says.
+    """
 
     path: str
     study: Study
     view: View
     colour: bool = False
+    header: DicomHeader | None = None
 
 
 #: Says which images of a patient to take, each with its row of the layout's table.
 Plan = Callable[[Order, Patient], list[tuple[Shot, Row]]]
+
+#: Label, strength and box (x, y, width, height) of everything that is to be outlined in an image.
+Outlines = list[tuple[str, float, tuple[int, int, int, int]]]
+
+
+def outline_findings(radiograph: Radiograph) -> Outlines:
+    """Outline each finding at each of its places."""
+    return [(found.label, found.strength, found.box) for found in radiograph.findings]
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,7 @@ def write_folder(
     plan: Plan,
     workers: int | None,
     finish: Callable[[Path, Order, Written], None] | None = None,
+    outline: Callable[[Radiograph], Outlines] = outline_findings,
 ) -> None:
     """Write a folder of phantoms.
 
@@ -101,6 +117,8 @@ def write_folder(
         Processes; None for one per processor.
     finish : callable, optional
         Writes the layout's tables, if it has any, once all images are there.
+    outline : callable
+        Gives the boxes of an image; a module-level function too.
 
     Raises
     ------
@@ -114,7 +132,8 @@ def write_folder(
     try:
         write_json(root / BEGUN, note)
         _clear(root, (FINISHED, *_TABLES, *_FOLDERS, *_SIDE_FOLDERS))
-        written = _render_all(root, order, plan, workers or os.cpu_count() or 1)
+        job = functools.partial(_write_patient, root, order, plan, outline)
+        written = _render_all(job, order, workers or os.cpu_count() or 1)
         if finish:
             finish(root, order, written)
         write_parquet(root / SIDE / "boxes.parquet", written.boxes)
@@ -169,8 +188,7 @@ def _clear(root: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _render_all(root: Path, order: Order, plan: Plan, workers: int) -> Written:
-    job = functools.partial(_write_patient, root, order, plan)
+def _render_all(job: Callable[[int], tuple[list[Row], list[Row]]], order: Order, workers: int) -> Written:
     results: list[tuple[list[Row], list[Row]]] = []
     console = Console(stderr=True)
     with _mapped(job, order.numbers, min(workers, order.patients)) as done:
@@ -208,16 +226,18 @@ def _mapped(
         yield pool.imap(job, numbers, chunksize=max(1, min(16, len(numbers) // (4 * workers))))
 
 
-def _write_patient(root: Path, order: Order, plan: Plan, number: int) -> tuple[list[Row], list[Row]]:
+def _write_patient(
+    root: Path, order: Order, plan: Plan, outline: Callable[[Radiograph], Outlines], number: int
+) -> tuple[list[Row], list[Row]]:
     rows, boxes = [], []
     patient = draw_patient(number, seed=order.seed)
     for shot, row in plan(order, patient):
         radiograph = render(patient, shot.study, view=shot.view, size=order.size)
         image = np.repeat(radiograph.image[..., None], 3, axis=2) if shot.colour else radiograph.image
-        _save(root / shot.path, image)
+        save_picture(root / shot.path, image, shot.header)
         _save_sides(root / SIDE, order, shot, radiograph)
         rows.append(row)
-        boxes += [_box(shot.path, found.label, found.strength, found.box) for found in radiograph.findings]
+        boxes += [_box(shot.path, *outlined) for outlined in outline(radiograph)]
     return rows, boxes
 
 
@@ -229,27 +249,17 @@ def _box(path: str, label: str, strength: float, box: tuple[int, int, int, int])
 def _save_sides(side: Path, order: Order, shot: Shot, radiograph: Radiograph) -> None:
     stem = Path(shot.path).with_suffix("")
     if order.layers:
-        _save(side / "soft" / f"{stem}.png", radiograph.soft)
-        _save(side / "bone" / f"{stem}.png", np.round(radiograph.bone * BONE_SCALE).astype(np.uint16))
+        save_picture(side / "soft" / f"{stem}.png", radiograph.soft)
+        save_picture(side / "bone" / f"{stem}.png", np.round(radiograph.bone * BONE_SCALE).astype(np.uint16))
     if order.masks:
         for label in shot.study.strengths:
             places = [found.mask for found in radiograph.findings if found.label == label]
             if places:
                 name = f"{stem.name}_{label.replace(' ', '_')}.png"
                 mask = np.logical_or.reduce(places)
-                _save(side / "masks" / stem.parent / name, mask.astype(np.uint8) * np.uint8(255))
+                save_picture(side / "masks" / stem.parent / name, mask.astype(np.uint8) * np.uint8(255))
 
 
 def _use_one_thread() -> None:
     """Limit a worker's BLAS; being of this module, it runs after numpy is loaded, as the limit needs."""
     threadpool_limits(limits=1, user_api="blas")
-
-
-def _save(path: Path, pixels: np.ndarray) -> None:
-    encoded = io.BytesIO()
-    if path.suffix in (".jpg", ".jpeg"):
-        Image.fromarray(pixels).save(encoded, "JPEG", quality=92)
-    else:
-        Image.fromarray(pixels).save(encoded, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.getvalue())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit.config.datasets import CsvEntry, FolderEntry, KermanyEntry
+from evalkit.config.datasets import CocoEntry, CsvEntry, FolderEntry, KermanyEntry
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
@@ -17,7 +17,13 @@ BALANCED_FILES = ("packing.json", "balancing.json", "index.parquet", "images.npy
 
 
 #: What the index files of a public data set are called; a change of one of them is a change of the data set.
-_INDEX_FILES = {"chexpert": ("*.csv",), "nih": ("*.csv", "*_list.txt")}
+_INDEX_FILES = {
+    "chexpert": ("*.csv",),
+    "nih": ("*.csv", "*_list.txt"),
+    "siim": ("train_*_level.csv",),
+    "rsna": ("stage_2_*.csv", "*mappings_2018.json"),
+    "vindr": ("train.csv", "annotations/*.csv"),
+}
 
 
 def phantom_arguments(study: Study, dataset: str) -> str:
@@ -56,6 +62,8 @@ def dataset_state(study: Study, dataset: str) -> list[str]:
         return ["absent"]
     if isinstance(entry, FolderEntry | KermanyEntry):
         return [listing_state(root)]
+    if isinstance(entry, CocoEntry):
+        return [f"{entry.annotations}: {file_state(root / entry.annotations)}"]
     patterns = (entry.table,) if isinstance(entry, CsvEntry) else _INDEX_FILES[entry.format]
     files = sorted(path for pattern in patterns for path in root.glob(pattern))
     return [f"{path.name}: {file_state(path)}" for path in files] or ["absent"]
