@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from evalkit.atomic import replacing, write_json
 from evalkit.config.loading import Study
@@ -75,10 +76,10 @@ def make_features(study: Study, dataset: str, backbone: str) -> Path:
             return path
         progress.start(step=0, steps=len(packed.images))
         values = extract(
+            build_trunk(network, side=packed.images.shape[1], seed=study.file.seed, hardware=session.hardware),
             network,
             packed.images,
             session.hardware,
-            seed=study.file.seed,
             tell=lambda done: progress.update(
                 step=done, steps=len(packed.images), batch_size=1, images=len(packed.images)
             ),
@@ -118,23 +119,30 @@ def load_features(study: Study, dataset: str, backbone: str) -> Features:
     return Features(values, key)
 
 
+def build_trunk(plan: Network, *, side: int, seed: int, hardware: Hardware) -> nn.Module:
+    """Build a frozen trunk for images of this side, on the device; the seed draws it where it has no weights."""
+    trunk = plan.build(classes=0, seed=seed_from(purpose="probe", seed=seed), image_size=side)
+    return trunk.to(hardware.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
 def extract(
+    trunk: nn.Module,
     plan: Network,
     images: NDArray[np.uint8],
     hardware: Hardware,
     *,
-    seed: int,
     tell: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Run a frozen trunk over images.
 
     Parameters
     ----------
+    trunk : nn.Module
+        Of `build_trunk`.
     plan : Network
+        How images are normalised for it.
     images : ndarray of uint8, shape (n, side, side)
     hardware : Hardware
-    seed : int
-        Of the trunk, where it has no weights.
     tell : callable, optional
         Told how many images are done.
 
@@ -149,8 +157,6 @@ def extract(
         Not even one image fits into memory.
     """
     device = hardware.device
-    trunk = plan.build(classes=0, seed=seed_from(purpose="probe", seed=seed), image_size=images.shape[1])
-    trunk = trunk.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     normalise = Normaliser(plan.mean, plan.std, in_channels=plan.in_channels, device=device)
     pixels = Pixels(images, np.arange(len(images)), device)
     size = BATCH

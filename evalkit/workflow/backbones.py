@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.config.datasets import Dataset
 from evalkit.config.loading import Study
 from evalkit.config.pretraining import Contrastive, Pretraining
+from evalkit.datasets.overlap import describe_overlap
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_state, value_hash
 from evalkit.workflow.data import dataset_files
@@ -34,10 +36,9 @@ def pretraining_apart_from(study: Study, backbone: str) -> list[str]:
     An input marked as ancient would not do: once Snakemake is to make that file again, it looks no more whether
     anything that depends on it has changed.
     """
-    drawn = study.dataset(pretraining_of(study, backbone).data).phantom is not None
+    data = study.dataset(pretraining_of(study, backbone).data)
     used = [name for entry in study.file.evaluations.values() for name in (entry.dataset, *entry.test_on)]
-    # Drawn patients are told apart by their numbers, and training from them takes minutes: their check can come later.
-    datasets = [name for name in dict.fromkeys(used) if not (drawn and study.dataset(name).phantom)]
+    datasets = [name for name in dict.fromkeys(used) if not _drawn_apart(data, study.dataset(name))]
     job = _pretraining_job(study, backbone)
     if job.get("decided_by") == pretraining_mark(study, backbone) and not _is_missing(study, backbone, job):
         return [dataset for dataset in datasets if dataset in job["apart_from"]]
@@ -146,6 +147,11 @@ def lineage(study: Study, backbone: str) -> list[str]:
         else:
             waiting += [each for each in study.origins | study.backbones if path in _checkpoints(study, each)]
     return found
+
+
+def _drawn_apart(one: Dataset, other: Dataset) -> bool:
+    """Whether two data sets are phantoms of other patients, by their numbers: their check need not come first."""
+    return one.phantom is not None and other.phantom is not None and not describe_overlap(one, other)
 
 
 def _pretraining_job(study: Study, backbone: str) -> dict[str, Any]:

@@ -70,11 +70,11 @@ def test_spans_of_another_form_are_refused(text: str) -> None:
         parse_span(text)
 
 
-def test_the_demo_has_31_runs_a_backbone_and_jobs_cover_them_once() -> None:
+def test_the_demo_has_31_runs_a_backbone_and_regime_and_jobs_cover_them_once() -> None:
     study = load_study("demo")
     evaluation = study.evaluation("chexpert")
     runs = list(list_runs(study, "chexpert"))
-    assert len(runs) == len(set(runs)) == 31 * len(study.backbones)
+    assert len(runs) == len(set(runs)) == 31 * 2 * len(study.backbones)
     assert count_repeats(evaluation, "regime=finetune,fraction=1") == 1
     spans = {job.span for job in list_jobs(study, "chexpert", backbones=["demo-scratch"])}
     assert spans == {"0-9", "0-0"}

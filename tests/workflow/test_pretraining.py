@@ -100,7 +100,7 @@ def test_a_further_evaluation_pretrains_nothing(chained, chain_study) -> None:
     assert chained.planned("reports/table8.csv") == {**data, "check_apart": 1, **runs}
     done = chained.snakemake(mark)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((chained.folder / mark).read_text())["evaluation"]["patients"] == 40
+    assert json.loads((chained.folder / mark).read_text())["evaluated with"]["patients"] == 40
     assert chained.planned(*TARGETS, "reports/table8.csv") == runs, "and the old runs stay as they are"
     study["evaluations"]["main"]["recipe"]["lr"] = 0.002
     chained.write(study)
@@ -118,9 +118,7 @@ def test_a_leak_is_found_before_anything_is_trained(chained, chain_study, backbo
     assert (plan["check_apart"], plan["pretrain"]) == (1, 3)
     done = chained.snakemake("reports/table8.csv", flags=("--keep-going",))
     assert done.returncode != 0
-    assert "patients are in both the data 'pretraining' to learn from and the data" in (
-        done.stdout + done.stderr
-    )
+    assert "patients are in both the data 'pretraining' to learn from and the data" in done.stdout + done.stderr
     assert checkpoint_times(chained) == before
     assert not list(chained.results().glob("logs/pretraining/late.log"))
     folders = {path.name for path in chained.results().glob("runs/further/*/*")}
