@@ -5,10 +5,7 @@ from pathlib import Path
 from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash, file_sha256
 
-TEMPLATES = [
-    file_sha256(path)
-    for path in sorted(Path(workflow.basedir, "reports/captions").glob("*.j2"))
-]
+TEMPLATES = [file_sha256(path) for path in sorted(Path(workflow.basedir, "reports/captions").glob("*.j2"))]
 RENDERINGS = facts.REPORT_ENDINGS[1:]
 
 
@@ -134,9 +131,7 @@ rule figure_pretraining:
     log:
         layout.root / "logs/figures/pretraining.log",
     params:
-        labels=[
-            study.backbone(name).label for name in facts.contrastive_backbones(study)
-        ],
+        labels=[study.backbone(name).label for name in facts.contrastive_backbones(study)],
         code=code_hash("reports.pretraining_curves"),
     shell:
         "{PYTHON} -m reports.pretraining_curves --study {study.source:q} > {log:q} 2>&1"
@@ -190,9 +185,7 @@ rule publish:
     output:
         rows="reports/{table}.csv",
         text=["reports/{table}.md", "reports/{table}.tex"],
-        page=report(
-            "reports/{table}.html", caption="captions/table.rst", category="Tables"
-        ),
+        page=report("reports/{table}.html", caption="captions/table.rst", category="Tables"),
     params:
         study=study.name,
     shell:

@@ -7,9 +7,7 @@ from evalkit.fingerprints import code_hash
 # No patient that a backbone is made from may be in an evaluation. An evaluation's runs wait for this too.
 rule check_apart:
     input:
-        lambda wildcards: facts.compared_files(
-            study, wildcards.dataset, wildcards.other
-        ),
+        lambda wildcards: facts.compared_files(study, wildcards.dataset, wildcards.other),
     output:
         layout.apart("{dataset}", "{other}"),
     log:
@@ -40,13 +38,9 @@ rule pretrain:
         gpu=facts.gpus(study),
     params:
         recipe=lambda wildcards: facts.pretraining_hash(study, wildcards.backbone),
-        code=lambda wildcards: code_hash(
-            facts.pretraining_module(study, wildcards.backbone)
-        ),
+        code=lambda wildcards: code_hash(facts.pretraining_module(study, wildcards.backbone)),
         attempt=lambda wildcards: facts.pretraining_attempt(study, wildcards.backbone),
-        apart_from=lambda wildcards: facts.pretraining_apart_from(
-            study, wildcards.backbone
-        ),
+        apart_from=lambda wildcards: facts.pretraining_apart_from(study, wildcards.backbone),
     shell:
         "{PYTHON} -m evalkit.pretraining --study {study.source:q} --backbone {wildcards.backbone}"
         " --attempt {params.attempt} --apart-from {params.apart_from} --record {output:q} > {log:q} 2>&1"

@@ -52,9 +52,7 @@ rule pack:
 
 rule split:
     input:
-        lambda wildcards: facts.dataset_files(
-            study, study.evaluation(wildcards.evaluation).dataset
-        ),
+        lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
     output:
         splits=layout.splits("{evaluation}"),
         report=layout.splits("{evaluation}").with_suffix(".json"),
@@ -70,9 +68,7 @@ rule split:
 # The copies that bring every class of an evaluation's training images to the size of the largest.
 rule balance:
     input:
-        data=lambda wildcards: facts.dataset_files(
-            study, study.evaluation(wildcards.evaluation).dataset
-        ),
+        data=lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
         splits=layout.splits("{evaluation}"),
         report=layout.splits("{evaluation}").with_suffix(".json"),
     output:

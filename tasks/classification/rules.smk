@@ -16,14 +16,10 @@ RUN = (
 rule finetune:
     input:
         data=lambda wildcards: facts.evaluated_files(study, wildcards.evaluation),
-        copies=lambda wildcards: facts.copies_files(
-            study, wildcards.evaluation, wildcards.setting
-        ),
+        copies=lambda wildcards: facts.copies_files(study, wildcards.evaluation, wildcards.setting),
         splits=layout.splits("{evaluation}"),
         weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
-        apart=lambda wildcards: facts.apart_files(
-            study, wildcards.backbone, wildcards.evaluation
-        ),
+        apart=lambda wildcards: facts.apart_files(study, wildcards.backbone, wildcards.evaluation),
     output:
         layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),
     log:
@@ -35,13 +31,9 @@ rule finetune:
         training=1,
         gpu=facts.gpus(study),
     params:
-        recipe=lambda wildcards: facts.run_hash(
-            study, wildcards.evaluation, wildcards.setting, wildcards.backbone
-        ),
+        recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.setting, wildcards.backbone),
         code=code_hash("tasks.classification.finetuning"),
-        attempt=lambda wildcards: facts.attempt(
-            study, wildcards, retry_failed=RETRY_FAILED
-        ),
+        attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
     shell:
         RUN
 
@@ -71,13 +63,9 @@ rule extract_features:
 rule probe:
     input:
         data=lambda wildcards: facts.evaluated_files(study, wildcards.evaluation),
-        features=lambda wildcards: facts.features_files(
-            study, wildcards.evaluation, wildcards.backbone
-        ),
+        features=lambda wildcards: facts.features_files(study, wildcards.evaluation, wildcards.backbone),
         splits=layout.splits("{evaluation}"),
-        apart=lambda wildcards: facts.apart_files(
-            study, wildcards.backbone, wildcards.evaluation
-        ),
+        apart=lambda wildcards: facts.apart_files(study, wildcards.backbone, wildcards.evaluation),
     output:
         layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),
     log:
@@ -88,12 +76,8 @@ rule probe:
     resources:
         training=1,
     params:
-        recipe=lambda wildcards: facts.run_hash(
-            study, wildcards.evaluation, wildcards.setting, wildcards.backbone
-        ),
+        recipe=lambda wildcards: facts.run_hash(study, wildcards.evaluation, wildcards.setting, wildcards.backbone),
         code=code_hash("tasks.classification.probing"),
-        attempt=lambda wildcards: facts.attempt(
-            study, wildcards, retry_failed=RETRY_FAILED
-        ),
+        attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
     shell:
         RUN
