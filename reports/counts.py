@@ -10,12 +10,11 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from evalkit.atomic import write_text
 from evalkit.commands import run_command
 from evalkit.counting.rows import read_counts
 from reports.count_grid import CountCell, CountGrid, arrange_counts
 from reports.escaping import Markup, escape_markdown, escape_tex
-from reports.rendering import TEX_MARKS, make_environment, read_context, write_paragraphs
+from reports.rendering import TEX_MARKS, make_environment, read_context, write_paragraphs, write_renderings
 
 
 def render_counts(path: Path) -> list[Path]:
@@ -38,12 +37,9 @@ def render_counts(path: Path) -> list[Path]:
     """
     rows = read_counts(path)
     context = read_context(path.with_suffix(".json"), maker="python -m evalkit.counting")
-    written = []
-    for ending, render in (("md", render_markdown), ("tex", render_tex), ("html", render_html)):
-        target = path.with_suffix(f".{ending}")
-        write_text(target, render(rows, context))
-        written.append(target)
-    return written
+    return write_renderings(
+        path, md=render_markdown(rows, context), tex=render_tex(rows, context), html=render_html(rows, context)
+    )
 
 
 def render_markdown(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from evalkit.atomic import write_text
 from evalkit.errors import InputError
 
 #: Where the text templates are.
@@ -56,6 +57,14 @@ def write_paragraphs(template: str, **values: Any) -> list[str]:
     )
     text = environment.get_template(template).render(**values)
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+
+
+def write_renderings(path: Path, **texts: str) -> list[Path]:
+    """Write a table's renderings beside its rows, each whole or not at all; keywords are the files' endings."""
+    targets = [path.with_suffix(f".{ending}") for ending in texts]
+    for target, text in zip(targets, texts.values(), strict=True):
+        write_text(target, text)
+    return targets
 
 
 def read_context(path: Path, *, maker: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from evalkit.atomic import write_text
 from evalkit.commands import run_command
 from evalkit.comparisons.rows import read_rows
 from reports.arranging import arrange
@@ -18,7 +17,7 @@ from reports.cells import write_markdown_cell, write_tex_cell
 from reports.escaping import Markup, escape_markdown, escape_tex
 from reports.footnotes import write_footnotes
 from reports.labels import label_metric
-from reports.rendering import TEX_MARKS, make_environment, read_context
+from reports.rendering import TEX_MARKS, make_environment, read_context, write_renderings
 
 _FURTHER_TITLES = {
     "best": "Difference from the best backbone of each column",
@@ -46,12 +45,9 @@ def render_table(path: Path) -> list[Path]:
         A file is missing or is not what `evalkit.comparisons` writes.
     """
     rows, context = read_rows(path), read_context(path.with_suffix(".json"), maker="python -m evalkit.comparisons")
-    written = []
-    for ending, render in (("md", render_markdown), ("tex", render_tex), ("html", render_html)):
-        target = path.with_suffix(f".{ending}")
-        write_text(target, render(rows, context))
-        written.append(target)
-    return written
+    return write_renderings(
+        path, md=render_markdown(rows, context), tex=render_tex(rows, context), html=render_html(rows, context)
+    )
 
 
 def render_markdown(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
