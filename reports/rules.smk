@@ -167,7 +167,7 @@ rule figure_augmentations:
 
 rule publish_figure:
     input:
-        multiext(str(layout.report("{figure}")), ".pdf", ".png"),
+        lambda wildcards: facts.drawn_files(study, wildcards.figure),
     output:
         pdf="reports/{figure}.pdf",
         png=report("reports/{figure}.png", category="Figures"),

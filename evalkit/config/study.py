@@ -16,7 +16,7 @@ from evalkit.settings import read_setting
 FigureName = Annotated[str, Field(pattern=r"^figure_[a-z0-9_]+$", max_length=80)]
 
 #: Figures that every study has, whatever it says.
-_BUILT_IN = ("figure_pretraining", "figure_augmentations")
+BUILT_IN = ("figure_pretraining", "figure_augmentations")
 
 
 class StudyFile(Strict):
@@ -44,7 +44,7 @@ class StudyFile(Strict):
             used = [("dataset", [evaluation.dataset]), ("test_on", evaluation.test_on)]
             for key, datasets in used:
                 mistakes += _unknown(f"evaluations.{name}.{key}", datasets, self.datasets)
-        for name in ("crosscheck", *_BUILT_IN):
+        for name in ("crosscheck", *BUILT_IN):
             for section in ("tables", "counts", "figures"):
                 if name in getattr(self, section):
                     mistakes.append(f"{section} has one called {name}, which the workflow makes itself; rename it")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from evalkit.config.loading import Study
 from evalkit.config.pretraining import Contrastive
+from evalkit.config.strict import nearest
+from evalkit.config.study import BUILT_IN
 from evalkit.config.tables import FractionsFigure, RanksFigure
 from evalkit.errors import InputError
 from evalkit.fingerprints import value_hash
@@ -82,6 +84,23 @@ def counts_hash(study: Study, table: str) -> str:
             "evaluation": values_of(entry, leave_out={"recipe", "probe", "class_weights", "repeats_per_job", "seeds"}),
         }
     )
+
+
+def drawn_files(study: Study, figure: str) -> list[Path]:
+    """The files of a figure.
+
+    Raises
+    ------
+    SystemExit
+        The study has no such figure. Snakemake would show any other exception with a traceback.
+    """
+    known = [*study.file.figures, *BUILT_IN]
+    if figure not in known:
+        raise SystemExit(
+            f"error: {study.source} has no figure {figure!r}{nearest(figure, known)}\n"
+            "  to do:    correct the name, or add the figure to the study's 'figures'"
+        )
+    return [study.layout.report(figure + ending) for ending in (".pdf", ".png")]
 
 
 def chart_inputs(study: Study, figure: str) -> list[Path]:

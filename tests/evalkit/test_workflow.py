@@ -146,3 +146,8 @@ def test_the_figure_of_pretraining_shows_those_that_others_start_from(make_study
     assert facts.pretraining_jobs(study) == [study.layout.pretraining_job(name) for name in backbones]
     with pytest.raises(SystemExit, match="nothing to draw"):
         facts.pretraining_jobs(make_study())
+
+
+def test_a_figure_that_the_study_does_not_have_is_named(make_study) -> None:
+    with pytest.raises(SystemExit, match=r"has no figure 'figure_pretrainings' \(nearest: 'figure_pretraining'"):
+        facts.drawn_files(make_study(), "figure_pretrainings")
