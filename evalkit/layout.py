@@ -7,6 +7,9 @@ from pathlib import Path
 
 #: Files of a run folder, beside its record.
 PREDICTIONS, VALIDATION, NETWORK = "predictions.parquet", "validation.parquet", "network.safetensors"
+#: Those of a detection: COCO's files, of the test images and of the validation images.
+GROUND_TRUTH, DETECTIONS = "ground_truth.json", "detections.json"
+VALIDATION_TRUTH, VALIDATION_DETECTIONS = "validation_ground_truth.json", "validation_detections.json"
 
 
 def external_predictions(dataset: str) -> str:

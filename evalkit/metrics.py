@@ -109,6 +109,9 @@ OVERALL_METRICS = {
 #: Metrics of called classes, where each case has exactly one class; the first is of all classes together.
 CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 
+#: Metrics of detections, as COCO defines them.
+DETECTION_METRICS = ("ap50", "ap", "ap75")
+
 
 def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:
     """Evaluate a metric for each class.

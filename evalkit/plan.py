@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.settings import read_setting
@@ -48,7 +48,7 @@ def parse_span(text: str) -> range:
     raise InputError(f"the repeats are {text!r}", "a number such as 0, or a span such as 0-9", "correct the argument")
 
 
-def count_repeats(evaluation: Evaluation, setting: str) -> int:
+def count_repeats(evaluation: Design, setting: str) -> int:
     """How many runs a cell has: draws of a fraction below 1, seeds where there is nothing to draw.
 
     A probe has nothing that a seed would change, so it is run once where nothing is drawn.

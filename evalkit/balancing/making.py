@@ -50,7 +50,7 @@ def balance(study: Study, evaluation: str, *, workers: int | None = None) -> Pac
     OSError
         The disk has no room for the array, before anything is written.
     """
-    entry = study.evaluation(evaluation)
+    entry = study.classification(evaluation)
     if "balanced" not in entry.trainsets:
         raise InputError(
             f"the evaluation {evaluation!r} has no training set 'balanced'",

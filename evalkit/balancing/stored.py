@@ -64,7 +64,7 @@ def read_balancing(study: Study, evaluation: str) -> dict[str, Any]:
     with refusing_damage(path, expected="a report as this program wrote it", remedy=f"make it again: {command}"):
         report = dict(json.loads(path.read_text(encoding="utf-8")))
         made_from = dict(report["made_from"])
-    entry = study.evaluation(evaluation)
+    entry = study.classification(evaluation)
     packed = load_packed(study.layout.packed(entry.dataset, study.file.image_size))
     now = describe_origin(load_splits(study.layout.splits(evaluation)), packed, entry.balancing, seed=study.file.seed)
     changed = [words for part, words in _PARTS.items() if made_from.get(part) != now[part]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalkit.comparisons.cells import ALL
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.config.loading import Study
 from evalkit.config.tables import Table
 from evalkit.errors import InputError
@@ -176,7 +176,7 @@ def _check_primary(table: Table, place: str) -> None:
         )
 
 
-def _check_metrics(table: Table, evaluation: Evaluation, place: str) -> None:
+def _check_metrics(table: Table, evaluation: Design, place: str) -> None:
     """Refuse metrics that the task's predictions do not have, and targets that no metric has."""
     multiclass = evaluation.task == "multiclass"
     of_calls = [metric for metric in table.metrics if metric in CLASS_METRICS]
@@ -198,7 +198,7 @@ def _check_metrics(table: Table, evaluation: Evaluation, place: str) -> None:
             )
 
 
-def _check_test(test: str, table: Table, evaluation: Evaluation, settings: Sequence[str], place: str) -> None:
+def _check_test(test: str, table: Table, evaluation: Design, settings: Sequence[str], place: str) -> None:
     """Refuse a test of a metric that the table does not have, or of fixed networks where there are several runs."""
     if not any(suits(test, metric) for metric in table.metrics):
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from evalkit.comparisons.cells import ALL, MEAN
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.settings import read_setting
 from stats.probabilities import N_BINS
 
@@ -87,12 +87,12 @@ def _define_rates(names: Sequence[str], targets: Mapping[str, Collection[str]]) 
     return f"{text[0].upper()}{text[1:]}: of each class against all others{mean}{never}."
 
 
-def describe_ways(evaluation: Evaluation, settings: Sequence[str]) -> list[str]:
+def describe_ways(evaluation: Classification, settings: Sequence[str]) -> list[str]:
     """Say what the settings of a table mean for training, as far as that is not a whole network on all images.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    evaluation : Classification
     settings : sequence of str
         Those shown.
     """
@@ -112,7 +112,7 @@ def describe_ways(evaluation: Evaluation, settings: Sequence[str]) -> list[str]:
     return sentences
 
 
-def describe_copies(evaluation: Evaluation) -> str:
+def describe_copies(evaluation: Classification) -> str:
     """Say what the training set 'balanced' holds, and how its copies were made."""
     bounds = evaluation.balancing
     changes = [f"turned by up to {bounds.rotate:.12g} degrees to either side"] if bounds.rotate else []

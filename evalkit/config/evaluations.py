@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from evalkit.config.design import Aggregate, Divided, PerClass, Regime, Trainset
+from evalkit.config.detection import Detection
 from evalkit.config.recipe import Recipe
-from evalkit.config.strict import Name, Share, Strict, repeats
+from evalkit.config.strict import Name, Strict, repeats
 from evalkit.settings import all_settings
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Regime = Literal["finetune", "probe"]
-Trainset = Literal["full", "undersampled", "modified", "balanced"]
-Aggregate = Literal["image", "study", "patient"]
 
 
 class Axes(Strict):
@@ -65,30 +64,25 @@ class Probe(Strict):
         return self
 
 
-class Evaluation(Strict):
-    """One task on one data set, in one or more settings, each repeated."""
+class Classification(Divided):
+    """Labels of images: any of them, or exactly one."""
 
     task: Literal["multilabel", "multiclass"] = Field(
         description="multilabel: any of the labels may hold for an image; multiclass: exactly one of them does."
     )
-    dataset: Name
-    labels: list[str] | None = Field(None, min_length=1, description="Classes to predict; else the data set's default.")
     settings: Axes = Axes.model_validate({})
     repeats: PositiveInt = Field(10, description="Random draws of each fraction below 1.")
-    seeds: PositiveInt = Field(1, description="Runs of each cell that has no draw.")
     validation: Literal["fixed", "fraction"] = Field("fixed", description="Whether validation shrinks with fraction.")
-    validation_share: Share = Field(0.1, description="Share of the training patients kept for model selection.")
-    test_share: Share = Field(0.2, description="Share of patients for testing, where the data set has no test split.")
-    validation_per_class: PositiveInt | None = Field(
+    validation_per_class: PerClass | None = Field(
         None, description="Instead of validation_share: images of each class. Multi-class only."
     )
-    test_per_class: PositiveInt | None = Field(
+    test_per_class: PerClass | None = Field(
         None, description="Instead of test_share: images of each class. Multi-class only."
     )
     split_by: Literal["patient", "image"] = Field(
         "patient", description="image: a patient's images may be in training and validation both, as in some papers."
     )
-    modified: dict[str, PositiveInt] | None = Field(
+    modified: dict[str, PerClass] | None = Field(
         None, description="Training images of each class for trainset=modified."
     )
     class_weights: Literal["none", "balanced"] = Field(
@@ -105,10 +99,9 @@ class Evaluation(Strict):
     )
     recipe: Recipe | None = Field(None, description="How networks are trained; a probe alone needs none.")
     probe: Probe = Probe.model_validate({})
-    repeats_per_job: PositiveInt = Field(10, description="Runs that share a process, which saves its start-up.")
 
     @model_validator(mode="after")
-    def _check(self) -> Evaluation:
+    def _check(self) -> Classification:
         mistakes = [*self._check_axes(), *self._check_multiclass(), *self._check_effects()]
         if self.labels and repeats(self.labels):
             mistakes.append(f"labels holds a class twice: {self.labels}")
@@ -199,3 +192,7 @@ class Evaluation(Strict):
         else:
             axes |= {"trainset": self.trainsets}
         return all_settings(axes)
+
+
+#: Any kind; its task says which.
+Evaluation = Annotated[Classification | Detection, Field(discriminator="task")]

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from evalkit.config.backbones import BackboneEntry, BackboneFile
 from evalkit.config.datasets import Dataset
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Divided
+from evalkit.config.detection import Detection
+from evalkit.config.evaluations import Classification, Evaluation
 from evalkit.config.mistakes import describe_mistake
 from evalkit.config.strict import nearest
 from evalkit.config.study import StudyFile
@@ -24,6 +26,10 @@ from evalkit.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+E = TypeVar("E", bound=Divided)
+
+#: The package of `tasks` that does a task's runs.
+PACKAGES = {"multilabel": "classification", "multiclass": "classification", "detection": "detection"}
 
 #: The folder that holds the shipped studies, beside the package.
 SHIPPED = Path(__file__).resolve().parents[2] / "config"
@@ -72,6 +78,14 @@ class Study:
         """The evaluation called `name`."""
         return _named(name, self.file.evaluations, "evaluation", self.source)
 
+    def classification(self, name: str) -> Classification:
+        """The evaluation called `name`, which must be a classification."""
+        return self._of_kind(name, Classification, "classification")
+
+    def detection(self, name: str) -> Detection:
+        """The evaluation called `name`, which must be a detection."""
+        return self._of_kind(name, Detection, "detection")
+
     def table(self, name: str) -> Table:
         """The table called `name`."""
         return _named(name, self.file.tables, "table", self.source)
@@ -83,6 +97,16 @@ class Study:
     def figure(self, name: str) -> Figure:
         """The figure called `name`."""
         return _named(name, self.file.figures, "figure", self.source)
+
+    def _of_kind(self, name: str, kind: type[E], tasks: str) -> E:
+        entry = self.evaluation(name)
+        if not isinstance(entry, kind):
+            raise InputError(
+                f"the evaluation {name!r} of {self.source} is of task {entry.task}",
+                f"an evaluation for python -m tasks.{tasks}",
+                f"name another evaluation, or run python -m tasks.{PACKAGES[entry.task]}",
+            )
+        return entry
 
     def resolve_path(self, text: str, *, what: str) -> Path:
         """Replace ``${NAME}`` in a path of the configuration.

@@ -8,8 +8,12 @@ from pydantic import Field, model_validator
 
 from evalkit.config.strict import Name, Share, Strict, repeats
 
-Test = Literal["delong", "bootstrap", "bootstrap_two_way", "ttest_paired", "mcnemar_exact", "stuart_maxwell"]
-MetricName = Literal["auc", "auprc", "sensitivity95", "brier", "ece", "accuracy", "precision", "recall", "f1"]
+Test = Literal[
+    "delong", "bootstrap", "bootstrap_two_way", "ttest_paired", "mcnemar_exact", "stuart_maxwell", "map_bootstrap"
+]
+MetricName = Literal[
+    "auc", "auprc", "sensitivity95", "brier", "ece", "accuracy", "precision", "recall", "f1", "ap50", "ap", "ap75"
+]
 Grouping = Literal["sex", "age", "view"]
 Policy = Literal["best", "named", "baseline"]
 

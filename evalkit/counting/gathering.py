@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalkit.balancing.stored import read_balancing
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.config.loading import Study
 from evalkit.counting.rows import UNUSED
 from evalkit.datasets.manifest import load_manifest
@@ -86,14 +86,14 @@ def _training(study: Study, name: str, report: Mapping[str, Any]) -> Iterator[tu
 
 
 def _fractions(
-    entry: Evaluation, report: Mapping[str, Any], role: str
+    entry: Design, report: Mapping[str, Any], role: str
 ) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
     for fraction in entry.fractions:
         drawn = [draw for draw in report["draws"] if (draw["role"], draw["fraction"]) == (role, fraction)]
         yield format_setting({"fraction": fraction}), drawn if fraction < 1 else [report["roles"][role]]
 
 
-def _count_external(study: Study, entry: Evaluation, dataset: str, labels: Sequence[str]) -> Iterator[Part]:
+def _count_external(study: Study, entry: Design, dataset: str, labels: Sequence[str]) -> Iterator[Part]:
     path = study.layout.manifest(dataset)
     if not path.exists():
         yield Part(dataset, "", "test", [], status="unavailable: the data set has not been read")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evalkit.detection.detectron2_names import to_detectron2
 from evalkit.detection.engine import Detection, Target
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 from evalkit.detection.targets import check_targets
 from evalkit.detection.torchvision_engine import TorchvisionEngine, in_mode
 from evalkit.detection.trunk import REDUCED

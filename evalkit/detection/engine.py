@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypedDict
 
 from torch import Tensor, nn
 
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 
 EngineName = Literal["torchvision", "detectron2"]
 

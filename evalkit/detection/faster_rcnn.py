@@ -11,7 +11,7 @@ from torchvision.models.detection.image_list import ImageList
 from evalkit.detection.engine import Detection, Target
 from evalkit.detection.proposals import ProposalNetwork
 from evalkit.detection.regions import RegionHeads
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 from evalkit.detection.trunk import Trunk
 
 

@@ -11,7 +11,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import clip_boxes_to_image, nms
 
 from evalkit.detection.anchors import Anchors
-from evalkit.detection.spec import STRIDE, DetectorSpec
+from evalkit.config.detector import STRIDE, DetectorSpec
 
 
 class ProposalHead(RPNHead):

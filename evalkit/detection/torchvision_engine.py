@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evalkit.detection.engine import Detection, Target
 from evalkit.detection.faster_rcnn import FasterRCNN
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 from evalkit.detection.targets import check_targets
 from evalkit.detection.trunk import build_trunk
 from evalkit.errors import InputError

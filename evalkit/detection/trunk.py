@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evalkit.backbones import build_network
 from evalkit.detection.freezing import FrozenNormalisation, freeze_normalisation, freeze_weights
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 
 #: Channels of R50-DC5's feature map under the moco protocol.
 REDUCED = 512

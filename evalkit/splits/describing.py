@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.datasets.manifest import Manifest
 from evalkit.splits.drawing import Order
 from evalkit.splits.roles import has_own, images_per_class, share_of
@@ -37,7 +37,7 @@ def describe_repeats(
             }
 
 
-def describe_origin(manifest: Manifest, evaluation: Evaluation, role: Role) -> str:
+def describe_origin(manifest: Manifest, evaluation: Design, role: Role) -> str:
     """Say in words where the images of a held-out role come from."""
     own, per_class = has_own(manifest.images, role), images_per_class(evaluation, role)
     source = str(manifest.report["test_set"]) if role == "test" else "the data set's own"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.config.strict import nearest
 from evalkit.datasets.manifest import Manifest
 from evalkit.errors import InputError
@@ -16,7 +16,7 @@ from evalkit.errors import InputError
 _TAKEN = {"mean": "the mean over classes", "all": "all cases together"}
 
 
-def choose_labels(evaluation: Evaluation, manifest: Manifest) -> list[str]:
+def choose_labels(evaluation: Design, manifest: Manifest) -> list[str]:
     """The classes of an evaluation: those it names, else the data set's default.
 
     Raises

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.datasets.manifest import Manifest
 from evalkit.errors import InputError
 from evalkit.splits.describing import describe_origin, describe_repeats, describe_role
@@ -21,9 +21,7 @@ from evalkit.splits.tally import Tally, tally_images
 from evalkit.splits.trainsets import pick_trainsets
 
 
-def make_splits(
-    manifest: Manifest, packed_index: pd.DataFrame, evaluation: Evaluation, *, name: str, seed: int
-) -> Splits:
+def make_splits(manifest: Manifest, packed_index: pd.DataFrame, evaluation: Design, *, name: str, seed: int) -> Splits:
     """Divide a data set's patients, draw the fractions of an evaluation and pick its training sets.
 
     The test and validation patients are the data set's own where it has them; else they are drawn: `test_share` of all
@@ -41,7 +39,7 @@ def make_splits(
     packed_index : DataFrame
         The index of the packed data set: image_id, patient_id, sha256, low and cap. Images that it does not have are
         in no role, and are counted.
-    evaluation : Evaluation
+    evaluation : Design
         Task, labels, fractions, repeats, training sets, and how much is held out.
     name : str
         The evaluation's name, for the report.
@@ -121,7 +119,7 @@ def make_splits(
     return Splits(pd.DataFrame(columns), report)
 
 
-def _join(manifest: Manifest, packed_index: pd.DataFrame, evaluation: Evaluation, labels: list[str]) -> pd.DataFrame:
+def _join(manifest: Manifest, packed_index: pd.DataFrame, evaluation: Design, labels: list[str]) -> pd.DataFrame:
     columns = manifest.images[["image_id", "patient_id", "study_id", "split", *labels]]
     joined = columns.merge(packed_index[["image_id", "patient_id", "sha256", "low", "cap"]], on="image_id")
     if len(joined) < len(packed_index) or not joined["patient_id_x"].equals(joined["patient_id_y"]):
@@ -143,7 +141,7 @@ def _absent_classes(tallies: dict[Role, Tally], labels: list[str]) -> dict[str, 
 
 
 def _draw_orders(
-    tallies: dict[Role, Tally], labels: list[str], evaluation: Evaluation, fractions: list[float], *, seed: int
+    tallies: dict[Role, Tally], labels: list[str], evaluation: Design, fractions: list[float], *, seed: int
 ) -> dict[Role, list[Order]]:
     """An order of patients for each repeat and each role that fractions are drawn from."""
     drawn: list[Role] = ["train", "validation"] if evaluation.validation == "fraction" else ["train"]

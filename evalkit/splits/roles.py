@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.errors import InputError
 from evalkit.splits.drawing import shuffle
 from evalkit.splits.picking import Unit, pick_per_class
@@ -36,7 +36,7 @@ class Roles:
     set_aside: dict[Role, NDArray[np.bool_]]
 
 
-def assign_roles(images: pd.DataFrame, labels: Sequence[str], evaluation: Evaluation, *, seed: int) -> Roles:
+def assign_roles(images: pd.DataFrame, labels: Sequence[str], evaluation: Design, *, seed: int) -> Roles:
     """Divide images into training, validation and test.
 
     First the test images are held out, then the validation images. Each is the data set's own split where it has one;
@@ -53,7 +53,7 @@ def assign_roles(images: pd.DataFrame, labels: Sequence[str], evaluation: Evalua
         image_id, patient_id, split and, for a multi-class task, class. The order of its rows does not matter.
     labels : sequence of str
         The classes.
-    evaluation : Evaluation
+    evaluation : Design
         Shares or counts, and the unit.
     seed : int
         The study's seed.
@@ -80,12 +80,12 @@ def has_own(images: pd.DataFrame, role: Role) -> bool:
     return bool((images["split"] == _SPLITS[role]).any())
 
 
-def images_per_class(evaluation: Evaluation, role: Role) -> int | None:
+def images_per_class(evaluation: Design, role: Role) -> int | None:
     """How many images of each class are to be in a held-out role, where the study says so."""
     return evaluation.test_per_class if role == "test" else evaluation.validation_per_class
 
 
-def share_of(evaluation: Evaluation, role: Role) -> float:
+def share_of(evaluation: Design, role: Role) -> float:
     """Which share of what is left is to be in a held-out role."""
     return evaluation.test_share if role == "test" else evaluation.validation_share
 
@@ -93,7 +93,7 @@ def share_of(evaluation: Evaluation, role: Role) -> float:
 class _Division:
     """The roles while images are divided; what is not held out is for training."""
 
-    def __init__(self, images: pd.DataFrame, labels: Sequence[str], evaluation: Evaluation, seed: int) -> None:
+    def __init__(self, images: pd.DataFrame, labels: Sequence[str], evaluation: Design, seed: int) -> None:
         self._images, self._labels, self._evaluation, self._seed = images, labels, evaluation, seed
         roles = {split: role for role, split in _SPLITS.items()}
         self.names = images["split"].map(roles).fillna("train").to_numpy(dtype=object)
@@ -161,7 +161,7 @@ def _check_counts(images: pd.DataFrame, labels: Sequence[str], role: Role, per_c
         )
 
 
-def _check_splits(images: pd.DataFrame, evaluation: Evaluation) -> None:
+def _check_splits(images: pd.DataFrame, evaluation: Design) -> None:
     splits = images.groupby("patient_id", sort=True)["split"]
     torn = splits.nunique() > 1
     if torn.any():

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.design import Design
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
 from evalkit.splits.picking import pick_per_class
 
 
 def pick_trainsets(
-    training: pd.DataFrame, labels: Sequence[str], evaluation: Evaluation, *, seed: int
+    training: pd.DataFrame, labels: Sequence[str], evaluation: Design, *, seed: int
 ) -> dict[str, NDArray[np.bool_]]:
     """Pick the images of the training sets 'undersampled' and 'modified', as far as the evaluation has them.
 
@@ -28,7 +28,7 @@ def pick_trainsets(
         image_id, patient_id and class of the training images.
     labels : sequence of str
         The classes.
-    evaluation : Evaluation
+    evaluation : Design
         The training sets, and the counts of 'modified'.
     seed : int
         The study's seed.

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from evalkit.seeds import seed_from
-from evalkit.training.batches import Batches
 from evalkit.training.devices import Hardware, is_out_of_memory, release_memory
 from evalkit.training.distributed import Ranks
+
+
+class TrainingBatches(Protocol):
+    """The training images of a run and what is learnt from them.
+
+    Attributes
+    ----------
+    images : int
+        Training images.
+    batch_size : int
+        Images of a step, over all processes.
+    """
+
+    images: int
+    batch_size: int
+
+    def parts(self, step: int, *, share: slice, size: int) -> Iterator[Callable[[nn.Module], Tensor]]:
+        """Load the batch of one step in parts.
+
+        Parameters
+        ----------
+        step : int
+            From 0.
+        share : slice
+            The part of the batch that this process works on.
+        size : int
+            Images to load at a time.
+
+        Yields
+        ------
+        callable
+            Given the network, a part's share of the loss of the whole batch: the shares add up to it.
+        """
+        ...
 
 
 class BackwardPass:
     """Forward and backward through a network, batch after batch.
 
-    The losses of the parts are divided by the weight of the whole batch, so the gradients add up to those of
-    the whole batch. Only batch normalisation sees the part.
+    The losses of the parts add up to that of the whole batch, and so do the gradients. Only batch normalisation sees
+    the part.
 
     Parameters
     ----------
     network : nn.Module
-    batches : Batches
+    batches : TrainingBatches
     seed : int
         The run's training seed.
     micro_batch : int
@@ -37,7 +71,14 @@ class BackwardPass:
     """
 
     def __init__(
-        self, network: nn.Module, batches: Batches, *, seed: int, micro_batch: int, hardware: Hardware, ranks: Ranks
+        self,
+        network: nn.Module,
+        batches: TrainingBatches,
+        *,
+        seed: int,
+        micro_batch: int,
+        hardware: Hardware,
+        ranks: Ranks,
     ) -> None:
         self.micro_batch = micro_batch
         self._network, self._batches, self._seed = network, batches, seed
@@ -91,12 +132,11 @@ class BackwardPass:
     def _work(self, step: int) -> Tensor:
         total = torch.zeros((), device=self._hardware.device)
         share = self._ranks.share(self._batches.batch_size)
-        for part, (inputs, targets, weight) in enumerate(self._batches.load(step, share=share, size=self.micro_batch)):
-            noise = seed_from(purpose="noise", seed=self._seed, step=step, rank=self._ranks.rank, part=part)
+        for number, part in enumerate(self._batches.parts(step, share=share, size=self.micro_batch)):
+            noise = seed_from(purpose="noise", seed=self._seed, step=step, rank=self._ranks.rank, part=number)
             self._hardware.seed(noise)
             with self._hardware.autocast():
-                logits = self._network(inputs)
-            loss = self._batches.objective.loss(logits.float(), targets, total=weight)
+                loss = part(self._network)
             loss.backward()
             total += loss.detach()
         return total

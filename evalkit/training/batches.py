@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from evalkit.config.recipe import Augmentation
 from evalkit.training.augmentation import augment, draw
@@ -84,6 +85,14 @@ class Batches:
         self._weights = objective.weigh(targets)
         self._targets = torch.from_numpy(targets).to(device)
         self._seed, self._device = seed, device
+
+    def parts(self, step: int, *, share: slice, size: int) -> Iterator[Callable[[nn.Module], Tensor]]:
+        """Give the loss of one step in parts, as functions of the network; see `TrainingBatches.parts`."""
+        for inputs, targets, weight in self.load(step, share=share, size=size):
+            yield partial(self._loss, inputs=inputs, targets=targets, weight=weight)
+
+    def _loss(self, network: nn.Module, *, inputs: Tensor, targets: Tensor, weight: float) -> Tensor:
+        return self.objective.loss(network(inputs).float(), targets, total=weight)
 
     def load(self, step: int, *, share: slice, size: int) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Load the batch of one step in parts.

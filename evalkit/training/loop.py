@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from evalkit.config.recipe import Recipe
-from evalkit.training.backward import BackwardPass
-from evalkit.training.batches import Batches
+from evalkit.config.recipe import Training
+from evalkit.training.backward import BackwardPass, TrainingBatches
 from evalkit.training.devices import Hardware
 from evalkit.training.distributed import Ranks, check_batch
 from evalkit.training.meter import Meter
@@ -32,6 +31,8 @@ Outcome = Literal["done", "diverged", "out of memory"]
 
 #: Scores the network on validation images, a number of them at a time.
 Validate = Callable[[nn.Module, int], Score]
+#: Brings a network up to date after so many steps.
+Settle = Callable[[nn.Module, int], None]
 
 
 @dataclass
@@ -74,8 +75,8 @@ class Fit:
 
 def fit(
     network: nn.Module,
-    batches: Batches,
-    recipe: Recipe,
+    batches: TrainingBatches,
+    recipe: Training,
     *,
     lr: float,
     steps: int,
@@ -85,6 +86,7 @@ def fit(
     validate: Validate,
     state: TrainingState,
     progress: Progress,
+    settle: Settle | None = None,
 ) -> Fit:
     """Train a network, or go on training it, and keep the weights with the best validation score.
 
@@ -92,9 +94,9 @@ def fit(
     ----------
     network : nn.Module
         As initialised; it is changed, and left with the weights kept.
-    batches : Batches
+    batches : TrainingBatches
         The training images.
-    recipe : Recipe
+    recipe : Training
     lr : float
         One of the recipe's learning rates.
     steps : int
@@ -109,6 +111,9 @@ def fit(
     state : TrainingState
         Where to go on from, and where to save.
     progress : Progress
+    settle : callable, optional
+        Called with the network and the step before each validation, in every process: for what must be brought up to
+        date beside the weights.
 
     Returns
     -------
@@ -134,7 +139,9 @@ def fit(
     progress.start(step=run.step, steps=steps)
 
     while run.step < steps:
-        rate = learning_rate(run.step, steps=steps, base=lr, schedule=recipe.schedule, warmup=recipe.warmup)
+        rate = learning_rate(
+            run.step, steps=steps, base=lr, schedule=recipe.schedule, warmup=recipe.warmup, drops=recipe.drops
+        )
         set_learning_rate(optimizer, rate)
         loss = backward.run(run.step, say=progress.say)
         run.micro_batch = backward.micro_batch
@@ -150,6 +157,8 @@ def fit(
             return _stopped(run, "diverged", meter)
         if run.step in validations:
             with meter.paused():
+                if settle is not None:
+                    settle(network, run.step)
                 score = ranks.from_first(validate(network, run.micro_batch) if ranks.is_first else None)
             assert score is not None
             if not math.isfinite(score.value):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Sequence
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from evalkit.config.recipe import Recipe
+from evalkit.config.recipe import Schedule, Training
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe, *, lr: float) -> Optimizer:
+def make_optimizer(network: nn.Module, recipe: Training, *, lr: float) -> Optimizer:
     """Make the recipe's optimiser.
 
     Weights of convolutions and linear layers decay. Biases, the scales and shifts of normalisation (every parameter
@@ -40,7 +40,7 @@ def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
 
 
 def learning_rate(
-    step: int, *, steps: int, base: float, schedule: Literal["constant", "cosine"], warmup: float = 0.0
+    step: int, *, steps: int, base: float, schedule: Schedule, warmup: float = 0.0, drops: Sequence[float] = ()
 ) -> float:
     """Learning rate of one step, a pure function of the step.
 
@@ -52,14 +52,18 @@ def learning_rate(
         Length of the run.
     base : float
         The rate at the end of the warm-up.
-    schedule : {"constant", "cosine"}
+    schedule : {"constant", "cosine", "steps"}
         Cosine falls from `base` towards 0, which it would reach at the step after the last.
     warmup : float
         Share of the steps in which the rate rises linearly; the first of them already moves.
+    drops : sequence of float
+        For ``steps``, the shares of the steps after which the rate falls to a tenth.
     """
     rising = round(warmup * steps)
     if step < rising:
         return base * (step + 1) / rising
     if schedule == "constant":
         return base
+    if schedule == "steps":
+        return base * 0.1 ** sum(step >= round(share * steps) for share in drops)
     return base * (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2

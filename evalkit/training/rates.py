@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 from torch import nn
 
-from evalkit.config.recipe import Recipe
-from evalkit.training.batches import Batches
+from evalkit.config.recipe import Training
+from evalkit.training.backward import TrainingBatches
 from evalkit.training.devices import Hardware
 from evalkit.training.distributed import Ranks
-from evalkit.training.loop import Fit, Validate, fit
+from evalkit.training.loop import Fit, Settle, Validate, fit
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
 
 
 def fit_rates(
     make_network: Callable[[], nn.Module],
-    batches: Batches,
-    recipe: Recipe,
+    batches: TrainingBatches,
+    recipe: Training,
     *,
     steps: int,
     seed: int,
@@ -27,6 +27,7 @@ def fit_rates(
     validate: Validate,
     states: list[TrainingState],
     progress: Progress,
+    settle: Settle | None = None,
 ) -> tuple[nn.Module, list[Fit]]:
     """Train once for each of the recipe's learning rates, from the same start and with the same batches.
 
@@ -36,7 +37,7 @@ def fit_rates(
         Builds the network as initialised, each time the same.
     states : list of TrainingState
         One for each learning rate.
-    batches, recipe, steps, seed, hardware, ranks, validate, progress
+    batches, recipe, steps, seed, hardware, ranks, validate, progress, settle
         As for `evalkit.training.loop.fit`.
 
     Returns
@@ -62,6 +63,7 @@ def fit_rates(
                 validate=validate,
                 state=state,
                 progress=progress,
+                settle=settle,
             )
         )
     network.load_state_dict(best_fit(fits).weights or network.state_dict())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.config.loading import Study
-from evalkit.config.recipe import Recipe
+from evalkit.config.recipe import Training
 from evalkit.layout import Layout
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.distributed import Ranks, joined_ranks
@@ -40,7 +40,7 @@ class Session:
             "processes": self.ranks.size,
         }
 
-    def states(self, key: str, recipe: Recipe) -> list[TrainingState]:
+    def states(self, key: str, recipe: Training) -> list[TrainingState]:
         """Where the training with this key saves its state: one place for each learning rate."""
         return [
             TrainingState(self.layout.training_state(f"{key}-{rate}"), writes=self.ranks.is_first)

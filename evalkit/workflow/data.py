@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evalkit.config.datasets import CocoEntry, CsvEntry, FolderEntry, KermanyEntry
+from evalkit.config.detection import Detection
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
@@ -88,14 +89,19 @@ def copies_files(study: Study, evaluation: str, setting: str) -> list[Path]:
 
 def balancing_hash(study: Study, evaluation: str) -> str:
     """Changes when copies are to be made in another way. What they are copies of comes with splits and pixels."""
-    return value_hash({**values_of(study.evaluation(evaluation).balancing), "seed": study.file.seed})
+    return value_hash({**values_of(study.classification(evaluation).balancing), "seed": study.file.seed})
 
 
 def split_hash(study: Study, evaluation: str) -> str:
     """Changes when patients are to be divided in another way."""
-    leave_out = {"recipe", "probe", "class_weights", "repeats_per_job", "seeds", "aggregate", "balancing", "test_on"}
-    values = values_of(study.evaluation(evaluation), leave_out=leave_out)
-    values["settings"].pop("regime")
+    entry = study.evaluation(evaluation)
+    if isinstance(entry, Detection):
+        divided = {"task", "dataset", "labels", "validation_share", "test_share"}
+        values = entry.model_dump(mode="json", include=divided)
+    else:
+        how = {"recipe", "probe", "class_weights", "repeats_per_job", "seeds", "aggregate", "balancing", "test_on"}
+        values = values_of(entry, leave_out=how)
+        values["settings"].pop("regime")
     return value_hash({**values, "seed": study.file.seed})
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from evalkit.config.detection import Detection
+from evalkit.config.evaluations import Classification
 from evalkit.config.loading import Study
 from evalkit.fingerprints import value_hash
 from evalkit.plan import parse_span
@@ -46,24 +48,27 @@ def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
 
 def run_hash(study: Study, evaluation: str, setting: str, backbone: str) -> str:
     """Changes when a network is to be fine-tuned in another way. What changes its images comes with the splits."""
-    entry, axes = study.evaluation(evaluation), read_setting(setting)
+    entry = study.evaluation(evaluation)
+    how = _describe_classification(entry, setting) if isinstance(entry, Classification) else _describe_detection(entry)
+    return value_hash({"task": entry.task, "labels": entry.labels, **how, "network": network_hash(study, backbone)})
+
+
+def _describe_classification(entry: Classification, setting: str) -> dict[str, Any]:
+    axes = read_setting(setting)
     if axes.regime == "probe":
-        how = values_of(entry.probe)
+        recipe = values_of(entry.probe)
     else:
         budget: Any = entry.training.steps
         if isinstance(budget, dict):
             budget = entry.training.count_steps(images=0, fraction=axes.fraction)
-        how = {**values_of(entry.training, leave_out={"steps"}), "steps": budget}
-    return value_hash(
-        {
-            "task": entry.task,
-            "labels": entry.labels,
-            "class_weights": entry.class_weights,
-            "test_on": entry.test_on,
-            "recipe": how,
-            "network": network_hash(study, backbone),
-        }
-    )
+        recipe = {**values_of(entry.training, leave_out={"steps"}), "steps": budget}
+    return {"class_weights": entry.class_weights, "test_on": entry.test_on, "recipe": recipe}
+
+
+def _describe_detection(entry: Detection) -> dict[str, Any]:
+    """All but who is in which part and which heads there are."""
+    elsewhere = {"task", "dataset", "labels", "settings", "seeds", "validation_share", "test_share", "repeats_per_job"}
+    return {"detector": values_of(entry, leave_out=elsewhere)}
 
 
 def attempt(study: Study, wildcards: Any, *, retry_failed: bool) -> int:

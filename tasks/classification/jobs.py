@@ -76,7 +76,7 @@ def _choose_learner(material: Material) -> Learner:
 
 
 def _check_cell(study: Study, evaluation: str, setting: str, repeats: Sequence[int]) -> None:
-    entry = study.evaluation(evaluation)
+    entry = study.classification(evaluation)
     settings = entry.list_settings()
     if setting not in settings:
         raise InputError(

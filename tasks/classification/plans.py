@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
@@ -58,9 +58,9 @@ class Material:
     inputs: dict[str, str]
 
     @property
-    def entry(self) -> Evaluation:
+    def entry(self) -> Classification:
         """The evaluation's part of the study file."""
-        return self.study.evaluation(self.evaluation)
+        return self.study.classification(self.evaluation)
 
     @property
     def axes(self) -> Setting:
@@ -139,7 +139,7 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
     InputError
         Weights, data, copies or splits have not been made, or were made from something else.
     """
-    entry, path = study.evaluation(evaluation), study.layout.splits(evaluation)
+    entry, path = study.classification(evaluation), study.layout.splits(evaluation)
     network = pretrained_network(study, backbone)
     examples = load_examples(study, entry.dataset, entry.labels)
     splits = load_splits(path)

@@ -15,7 +15,7 @@ from evalkit.checkpoints.canonical import canonicalise
 from evalkit.checkpoints.reading import RawCheckpoint
 from evalkit.checkpoints.writing import save_canonical
 from evalkit.detection.engine import Target
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 
 CanonicalWeights = Callable[..., Path]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from evalkit.detection.spec import DetectorSpec
+from evalkit.config.detector import DetectorSpec
 
 
 def test_defaults_are_those_of_detectron2() -> None:
