@@ -48,5 +48,5 @@ rule all:
 
 include: "evalkit/datasets/rules.smk"
 include: "evalkit/checkpoints/rules.smk"
-include: "tasks/classification/rules.smk"
+include: "tasks/rules.smk"
 include: "reports/rules.smk"

@@ -13,10 +13,12 @@ from rich.table import Column
 from rich.table import Table as RichTable
 
 from evalkit.config.datasets import CheXpertEntry, Dataset
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.detection import Detection
+from evalkit.config.evaluations import Classification
 from evalkit.config.loading import Study
 from evalkit.plan import count_repeats, list_jobs, list_runs
-from evalkit.settings import read_setting
+from evalkit.settings import parse_setting, read_setting
+from evalkit.speeds import has_gpu, measure_detector_speed, measure_speed
 from evalkit.workflow import gpus, training_slots
 
 #: Images of the public releases, for a forecast without the data: counted on their own annotation files
@@ -69,6 +71,8 @@ class EvaluationForecast:
 
     Attributes
     ----------
+    head : str
+        Of a detection, whose heads differ in speed; empty for any other.
     training_images : int
         Images trained on, counted once per time they are seen, over all runs and learning rates.
     predicted_images : int
@@ -82,6 +86,7 @@ class EvaluationForecast:
     training_images: int
     predicted_images: int
     prediction_bytes: int
+    head: str = ""
 
     def hours(self, images_per_second: float) -> float:
         """Hours of one training process at a training speed in images/s."""
@@ -96,11 +101,16 @@ def forecast_datasets(study: Study) -> list[DatasetForecast]:
 def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
     """Forecast every evaluation of a study, backbone by backbone; an unknown data set counts as no images."""
     images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
-    return [
-        _forecast_evaluation(study, name, backbone, images)
-        for name in study.file.evaluations
-        for backbone in study.backbones
-    ]
+    forecasts = []
+    for name, evaluation in study.file.evaluations.items():
+        for backbone in study.backbones:
+            if isinstance(evaluation, Detection):
+                forecasts += [
+                    _forecast_detection(study, name, each, backbone, images) for each in evaluation.settings.head
+                ]
+            else:
+                forecasts.append(_forecast_classification(study, name, backbone, images))
+    return forecasts
 
 
 def forecast_pretraining(study: Study) -> list[EvaluationForecast]:
@@ -119,71 +129,17 @@ def forecast_pretraining(study: Study) -> list[EvaluationForecast]:
     return forecasts
 
 
-def recorded_speeds(study: Study) -> dict[str, float]:
-    """Training speed by architecture, in images/s: the median over the runs this study has finished here."""
-    speeds: dict[str, list[float]] = {}
+def recorded_speeds(study: Study) -> dict[tuple[str, str], float]:
+    """Training speed by architecture and head, in images/s: the median over the runs this study has finished here."""
+    speeds: dict[tuple[str, str], list[float]] = {}
     for evaluation in study.file.evaluations:
         for run in list_runs(study, evaluation):
             record = _read(study.layout.run(*run) / "run.json")
             speed = record.get("images_per_second")
             if record.get("outcome") == "done" and speed:
-                speeds.setdefault(study.backbone(run.backbone).arch, []).append(float(speed))
-    return {arch: statistics.median(values) for arch, values in speeds.items()}
-
-
-def measure_speed(arch: str, *, in_channels: int, size: int, threads: int, seconds: float = 5.0) -> float:
-    """Time training steps of a network with random weights on random images, on this machine's CPU or GPU.
-
-    Parameters
-    ----------
-    arch : str
-        timm's name.
-    in_channels, size : int
-        Shape of the input, (batch, in_channels, size, size), in pixels.
-    threads : int
-        CPU threads.
-    seconds : float
-        How long to measure, after one step to warm up.
-
-    Returns
-    -------
-    float
-        Images per second.
-    """
-    import time
-
-    import timm
-    import torch
-
-    torch.set_num_threads(threads)
-    device = "cuda" if has_gpu() else "cpu"
-    batch = 32 if device == "cuda" or size <= 128 else 2
-    network = timm.create_model(arch, in_chans=in_channels, num_classes=5).to(device)
-    images = torch.rand(batch, in_channels, size, size, device=device)
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
-
-    def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = network(images).float().square().mean()
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    step()
-    started, steps = time.perf_counter(), 0
-    while steps == 0 or time.perf_counter() - started < seconds:
-        step()
-        steps += 1
-    return steps * batch / (time.perf_counter() - started)
-
-
-def has_gpu() -> bool:
-    """Whether `measure_speed` uses a GPU here."""
-    import torch
-
-    return torch.cuda.is_available()
+                head = str(parse_setting(run.setting).get("head", ""))
+                speeds.setdefault((study.backbone(run.backbone).arch, head), []).append(float(speed))
+    return {key: statistics.median(values) for key, values in speeds.items()}
 
 
 def render_forecast(study: Study, *, images_per_second: float | None = None, at_once: int | None = None) -> Group:
@@ -203,24 +159,24 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         count = "unknown" if forecast.images is None else f"{forecast.images:,}"
         packed = "unknown" if forecast.images is None else _size(forecast.packed_bytes)
         data.add_row(forecast.name, count, forecast.basis, packed)
-    speeds: dict[str, tuple[float, str]] = {arch: (speed, "recorded") for arch, speed in recorded_speeds(study).items()}
+    speeds = {key: (speed, "recorded") for key, speed in recorded_speeds(study).items()}
     names = [Column(name, overflow="fold", no_wrap=True) for name in ("evaluation", "backbone")]
     runs = RichTable(*names, "jobs", "runs", "images trained", "images/s", "hours")
     hours, bytes_predicted = 0.0, 0
     for planned in forecast_pretraining(study) + forecast_evaluations(study):
         entry = study.backbone(planned.backbone)
+        key = (entry.arch, planned.head)
         if images_per_second is not None:
-            speeds[entry.arch] = (images_per_second, "given")
-        elif entry.arch not in speeds:
-            size, threads = study.file.image_size, study.file.threads
-            speed = measure_speed(entry.arch, in_channels=entry.in_channels or 3, size=size, threads=threads)
-            speeds[entry.arch] = (speed, "measured here, " + ("GPU" if has_gpu() else "CPU"))
-        speed, basis = speeds[entry.arch]
+            speeds[key] = (images_per_second, "given")
+        elif key not in speeds:
+            speed = _measure(study, planned, entry.arch, entry.in_channels or 3)
+            speeds[key] = (speed, "measured here, " + ("GPU" if has_gpu() else "CPU"))
+        speed, basis = speeds[key]
         taken = planned.hours(speed)
         hours += taken
         bytes_predicted += planned.prediction_bytes
         runs.add_row(
-            planned.evaluation,
+            " ".join(filter(None, [planned.evaluation, planned.head])),
             planned.backbone,
             f"{planned.jobs}",
             f"{planned.runs}",
@@ -238,6 +194,14 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
     return Group(data, runs, total)
 
 
+def _measure(study: Study, planned: EvaluationForecast, arch: str, in_channels: int) -> float:
+    threads = study.file.threads
+    if planned.head:
+        entry = study.detection(planned.evaluation)
+        return measure_detector_speed(entry, arch, planned.head, in_channels=in_channels, threads=threads)
+    return measure_speed(arch, in_channels=in_channels, size=study.file.image_size, threads=threads)
+
+
 def _size(count: float) -> str:
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
@@ -252,14 +216,25 @@ def _forecast_dataset(study: Study, name: str) -> DatasetForecast:
     if images is not None and basis == "published":
         first, second = entry.patients
         images = round(images * (second - first))
-    return DatasetForecast(name, images, basis, (images or 0) * size * size)
+    # An image for detection keeps its aspect ratio: this is the most that it can take.
+    sides = [(size, size), *((longest, longest) for longest in _longest_sides(study, name))]
+    return DatasetForecast(name, images, basis, (images or 0) * sum(height * width for height, width in sides))
+
+
+def _longest_sides(study: Study, dataset: str) -> set[int]:
+    """The sizes at which a data set is packed for detection."""
+    detections = [each for each in study.file.evaluations.values() if isinstance(each, Detection)]
+    return {each.longest for each in detections if each.dataset == dataset}
 
 
 def _count_images(study: Study, name: str) -> tuple[int | None, str]:
     entry = study.dataset(name)
-    packed = _read(study.layout.packed(name, study.file.image_size) / "packing.json").get("images")
-    if packed:
-        return int(packed), "packed"
+    folders = [study.layout.packed(name, study.file.image_size)]
+    folders += [study.layout.ragged(name, longest) for longest in _longest_sides(study, name)]
+    for folder in folders:
+        packed = _read(folder / "packing.json").get("images")
+        if packed:
+            return int(packed), "packed"
     manifest = study.layout.manifest(name)
     if manifest.exists():
         import pyarrow.parquet
@@ -275,8 +250,29 @@ def _count_images(study: Study, name: str) -> tuple[int | None, str]:
 IMAGES_PER_PHANTOM = 1.5
 
 
-def _forecast_evaluation(study: Study, name: str, backbone: str, images: dict[str, int]) -> EvaluationForecast:
-    evaluation = study.evaluation(name)
+def _forecast_detection(
+    study: Study, name: str, head: str, backbone: str, images: dict[str, int]
+) -> EvaluationForecast:
+    evaluation = study.detection(name)
+    counts, recipe = _split_sizes(study, name, images[evaluation.dataset]), evaluation.recipe
+    runs, rates = evaluation.seeds, len(recipe.learning_rates)
+    trained = rates * recipe.count_steps(images=counts["train"]) * recipe.batch_size
+    measured = recipe.precise_bn * recipe.batch_size if evaluation.way == "moco" else 0
+    looked = rates * recipe.validations * (counts["validation"] + measured) + counts["validation"] + counts["test"]
+    return EvaluationForecast(
+        evaluation=name,
+        backbone=backbone,
+        runs=runs,
+        jobs=-(-runs // evaluation.repeats_per_job),
+        training_images=runs * trained,
+        predicted_images=runs * looked,
+        prediction_bytes=runs * (counts["validation"] + counts["test"]) * _DETECTION_BYTES,
+        head=head,
+    )
+
+
+def _forecast_classification(study: Study, name: str, backbone: str, images: dict[str, int]) -> EvaluationForecast:
+    evaluation = study.classification(name)
     counts = _split_sizes(study, name, images[evaluation.dataset])
     elsewhere = sum(images[other] for other in evaluation.test_on)
     runs = training = 0
@@ -324,7 +320,7 @@ def _split_sizes(study: Study, name: str, images: int) -> dict[str, int]:
 
 def _count_training(study: Study, name: str, train: int, trainset: str) -> int:
     """Images of a training set; before the splits are made, those of a set cut or grown to its classes count as all."""
-    modified = study.evaluation(name).modified
+    modified = study.classification(name).modified
     if trainset == "modified" and modified is not None:
         return sum(modified.values())
     report = _read(study.layout.splits(name).with_suffix(".json"))
@@ -339,7 +335,11 @@ def _release(entry: Dataset) -> tuple[str, str]:
     return entry.format, entry.views if isinstance(entry, CheXpertEntry) else ""
 
 
-def _row_bytes(evaluation: Evaluation) -> int:
+#: Truth and some ten detections of an image in COCO's files.
+_DETECTION_BYTES = 2_000
+
+
+def _row_bytes(evaluation: Classification) -> int:
     return 40 + 10 * len(evaluation.labels or range(5))
 
 

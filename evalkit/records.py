@@ -29,6 +29,7 @@ _PACKAGES = (
     "torchvision",
     "timm",
     "kornia",
+    "faster-coco-eval",
     "scikit-learn",
     "scipy",
     "numpy",
@@ -62,6 +63,15 @@ class RunRecord(TypedDict, total=False):
     network: dict[str, Any]
     #: Number of images and patients of each part, and a hash of their ids, pixels and labels.
     data: dict[str, dict[str, Any]]
+    #: Of a detection: the network on the trunk, how pretrained weights are used, and what computes.
+    detector: dict[str, Any]
+    protocol: str
+    engine: str
+    #: Of a detection: longest side of an image in pixels, and what images without a box are for.
+    longest: int
+    empty_images: str
+    #: Of a detection: COCO's numbers of validation and test images.
+    coco: dict[str, Any]
     #: SHA-256 of the files read.
     inputs: dict[str, str]
     #: Hash of this project's source that the run depends on.

@@ -9,11 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.counting.rows import ALL, UNUSED
+from evalkit.counting.rows import ALL, UNUSED, WITH_BOX, WITHOUT_BOX
 from reports.labels import label_setting
 
 _SPLITS = {"train": "Training", "validation": "Validation", "test": "Test"}
 _VALUES = {"positive": "Positive", "negative": "Negative", "missing": "Label missing"}
+
+#: Target, value and heading of a line.
+_Line = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class CountCell:
         Patients with at least one of them.
     status : str
         That there are none, or what is missing.
+    boxes : str
+        Boxes on them, where boxes are counted.
     """
 
     images: str = ""
     patients: str = ""
     status: str = ""
+    boxes: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def arrange_counts(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Count
     Returns
     -------
     list of CountGrid
-        One for each thing that labels say; labels that are never missing have no grid for that.
+        One for each thing that labels say; labels that are never missing have no grid for that. One where boxes are
+        counted.
     """
     # What is set aside stands in the footnotes; `class` is no name that itertuples could give.
     shown = rows[rows["split"] != UNUSED].rename(columns={"class": "target"})
@@ -106,21 +113,34 @@ def arrange_counts(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Count
     cells = {(row.dataset, row.split, row.setting, row.target, row.value): _write_cell(row) for row in found}
     settings = [setting for _, _, setting in places if setting]
     targets = [target for target in dict.fromkeys(row.target for row in found) if target != ALL]
-    values = [value for value in _VALUES if _is_used(shown, value)]
-    grids = []
-    for number, value in enumerate(values):
-        lines = [(target, value, target) for target in targets] + [(ALL, "", "All images")] * (number == 0)
-        grids.append(
-            CountGrid(
-                title=_VALUES[value] if len(values) > 1 else "",
-                groups=_group(places, context["dataset"]),
-                columns=tuple(label_setting(setting, settings) for _, _, setting in places),
-                lines=tuple(
-                    (label, tuple(cells[(*place, target, of)] for place in places)) for target, of, label in lines
-                ),
-            )
+    if WITH_BOX in set(shown["value"]):
+        listed = {"": _list_boxed(targets)}
+    else:
+        values = [value for value in _VALUES if _is_used(shown, value)]
+        listed = {
+            _VALUES[value] if len(values) > 1 else "": _list_labels(targets, value, first=value == values[0])
+            for value in values
+        }
+    return [
+        CountGrid(
+            title=title,
+            groups=_group(places, context["dataset"]),
+            columns=tuple(label_setting(setting, settings) for _, _, setting in places),
+            lines=tuple((label, tuple(cells[(*place, target, of)] for place in places)) for target, of, label in lines),
         )
-    return grids
+        for title, lines in listed.items()
+    ]
+
+
+def _list_labels(targets: Sequence[str], value: str, *, first: bool) -> list[_Line]:
+    return [(target, value, target) for target in targets] + [(ALL, "", "All images")] * first
+
+
+def _list_boxed(targets: Sequence[str]) -> list[_Line]:
+    """With one class, images with any box are those of the class."""
+    any_class = [(ALL, WITH_BOX, "Any class")] if len(targets) > 1 else []
+    of_classes = [(target, WITH_BOX, target) for target in targets]
+    return [*of_classes, *any_class, (ALL, WITHOUT_BOX, "Without a box"), (ALL, "", "All images")]
 
 
 def _group(places: Sequence[tuple[str, str, str]], own: str) -> tuple[Group, ...]:
@@ -141,7 +161,13 @@ def _write_cell(row: Any) -> CountCell:
     drawn = row.n_draws > 1
     images = _write_number(row.images, drawn)
     spread = f" ± {_write_number(row.images_sd, drawn)}" if drawn else ""
-    return CountCell(images + spread, _write_number(row.patients, drawn), "" if row.status == "ok" else row.status)
+    status, boxes = "" if row.status == "ok" else row.status, getattr(row, "boxes", math.nan)
+    return CountCell(images + spread, _write_number(row.patients, drawn), status, _write_boxes(boxes))
+
+
+def _write_boxes(boxes: float) -> str:
+    """A number of boxes in words; nothing where there are none."""
+    return "" if math.isnan(boxes) or not boxes else f"{boxes:,.0f} box{'' if boxes == 1 else 'es'}"
 
 
 def _write_number(value: float, drawn: bool) -> str:

@@ -92,12 +92,14 @@ def _write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], grids: list
         drawn=bool((rows["n_draws"] > 1).any()),
         absent=any(cell.status.startswith("absent") for cell in cells),
         several=len(grids) > 1,
+        classes=rows["class"].nunique() - 1,
     )
 
 
 def _write_markdown_cell(cell: CountCell) -> Markup:
     lines = [
         " ".join(filter(None, (cell.images, f"({cell.patients})" if cell.patients else ""))),
+        cell.boxes,
         escape_markdown(cell.status),
     ]
     return Markup("<br>".join(filter(None, lines)))
@@ -105,7 +107,7 @@ def _write_markdown_cell(cell: CountCell) -> Markup:
 
 def _write_tex_cell(cell: CountCell) -> Markup:
     number = " ".join(filter(None, (cell.images, f"({cell.patients})" if cell.patients else "")))
-    return Markup("; ".join(filter(None, (escape_tex(number), escape_tex(cell.status)))))
+    return Markup("; ".join(filter(None, (escape_tex(number), cell.boxes, escape_tex(cell.status)))))
 
 
 if __name__ == "__main__":

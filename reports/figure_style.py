@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,6 +82,7 @@ def look_of(place: int) -> Look:
     return Look(COLOURS[place % len(COLOURS)], _DASHES[place % len(_DASHES)], _MARKERS[place % len(_MARKERS)])
 
 
+@functools.cache
 def measure_text(text: str, size: float = SMALLEST) -> float:
     """The width of a line of text in inches, in points `size`."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family=_FONT, size=size), False)

@@ -17,6 +17,7 @@ INTERVALS = {
     "wilson": "Wilson's score interval",
     "bootstrap_two_way percentile": "percentiles of the two-way bootstrap",
     "bootstrap percentile": "percentiles of the bootstrap over patients",
+    "map_bootstrap percentile": "percentiles of the bootstrap over images",
     "delong": "DeLong's variance",
     "delong_clustered": "DeLong's variance for clustered data, patients as clusters",
 }
@@ -84,12 +85,23 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
         paper=[context["tests"][test] for test in compared["test"][compared["role"] == "paper"].unique()],
         adjusted=_ADJUSTMENTS[context["adjustment"]] if rows["p_adjusted"].notna().any() else "",
         family=_describe_family(compared, context),
-        positives=[f"{label} {count}" for label, count in context["test_set"]["positives"].items()],
+        counted=_describe_counts(context),
         subgroups=_describe_subgroups(rows, context),
         weights=[_describe_weights(each, settings) for each in context["backbones"]],
         backbone_notes=[f"{each['label']}: {each['note']}" for each in context["backbones"] if each["note"]],
         versions=[f"{name} {context['versions'][name]}" for name in _PACKAGES if name in context["versions"]],
     )
+
+
+def _describe_counts(context: Mapping[str, Any]) -> str:
+    """What the test set holds of each class."""
+    counts, task = context["test_set"], context["task"]
+    if task == "detection":
+        boxes = _list(f"{label} {count}" for label, count in counts["boxes"].items())
+        empty = counts["images"] - counts["with_boxes"]
+        return f"{counts['with_boxes']} images with a box, {empty} without; boxes: {boxes}"
+    beginning = "of class" if task == "multiclass" else "positive:"
+    return f"{beginning} {', '.join(f'{label} {count}' for label, count in counts['positives'].items())}"
 
 
 def _describe_repeats(runs: Mapping[str, int], settings: Mapping[str, str]) -> list[str]:

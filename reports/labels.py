@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalkit.comparisons.cells import ALL, MEAN
+from evalkit.comparisons.detectors import HEADS
 from evalkit.comparisons.subgroups import EVERYONE
 from evalkit.settings import parse_setting
 
 #: Values of settings that are not printed as they are spelled.
-_VALUES = {"finetune": "fine-tuned", "probe": "linear probe"}
+_VALUES = {"finetune": "fine-tuned", "probe": "linear probe", **HEADS}
 
 
 def label_setting(setting: str, settings: Iterable[str]) -> str:

@@ -2,7 +2,10 @@
 
 from stats.bootstrap import bootstrap_replicates, difference_from_replicates, paired_bootstrap, two_way_bootstrap
 from stats.class_scores import ClassScores, class_replicates, class_scores
+from stats.coco.froc import FrocBand, froc_bands
 from stats.coco.map_bootstrap import AveragePrecision, average_precision, map_bootstrap, map_replicates
+from stats.coco.operating_point import BoxMatches, OperatingPoint, best_operating_point, match_boxes
+from stats.coco.precision_recall import PrecisionRecallBand, precision_recall_bands
 from stats.delong import auc, auc_ci, delong_matrix, delong_test
 from stats.delong_unpaired import delong_unpaired
 from stats.effects import effect_size
@@ -26,13 +29,18 @@ from stats.wilcoxon import wilcoxon
 
 __all__ = [
     "AveragePrecision",
+    "BoxMatches",
     "ClassScores",
+    "FrocBand",
+    "OperatingPoint",
+    "PrecisionRecallBand",
     "Reliability",
     "RocBand",
     "adjust_pvalues",
     "auc",
     "auc_ci",
     "average_precision",
+    "best_operating_point",
     "bootstrap_replicates",
     "bowker",
     "brier_score",
@@ -47,12 +55,15 @@ __all__ = [
     "effect_size",
     "expected_calibration_error",
     "friedman_nemenyi",
+    "froc_bands",
     "map_bootstrap",
     "map_replicates",
+    "match_boxes",
     "mcnemar",
     "multiclass_brier_score",
     "noninferiority",
     "paired_bootstrap",
+    "precision_recall_bands",
     "reliability",
     "roc_band",
     "sensitivity",

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stats.curve_steps import CurveSteps, read_off
 from stats.inputs import group_index, number_array, refuse_nan, refuse_other_labels, require_both_classes, vector
 from stats.resampling import batch_size, group_weights, repeat_weights, seed_from
 from stats.results import Result, announce, checked_level
-from stats.weighted_ranks import Weights, count_groups, cumulate_rows
+from stats.weighted_ranks import Weights
 
 Floats = NDArray[np.float64]
-
-#: Nearer to a whole number of negatives than this, a false-positive rate means that whole number.
-_WHOLE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +104,7 @@ def roc_band(
     require_both_classes(int(positive.sum()), int((~positive).sum()))
     refuse_nan(used, "score (run, labelled row)")
 
-    curves = [_Steps(positive, one, member, n_groups) for one in used]
+    curves = [CurveSteps(positive, one, member, n_groups) for one in used]
     tpr, auc = _average(curves, np.ones((n_groups, 1), np.float32), np.ones((1, len(curves)), np.int64), rates)
     replicates, areas = _resample(curves, group.size, n_groups, n_resamples, seed_from(rng), rates)
     defined = ~np.isnan(areas)
@@ -147,34 +145,8 @@ def _rates(fpr: ArrayLike | None) -> Floats:
     return rates
 
 
-class _Steps:
-    """One run's curve, from the highest score down, as counts that weights of groups change.
-
-    Neighbouring scores that only positives have, or only negatives, lie on one line and are one step.
-    """
-
-    def __init__(self, positive: NDArray[np.bool_], score: Floats, group: NDArray[np.intp], n_groups: int) -> None:
-        levels, level = np.unique(-score, return_inverse=True)
-        kind = np.bincount(level[positive], minlength=levels.size).astype(bool) + 2 * np.bincount(
-            level[~positive], minlength=levels.size
-        ).astype(bool)
-        new = np.concatenate([[False], (kind[1:] != kind[:-1]) | (kind[1:] == 3)])
-        step = np.cumsum(new)[level]
-        n_steps = int(new.sum()) + 1
-        self._positives = count_groups(step[positive], group[positive], n_steps, n_groups)
-        self._negatives = count_groups(step[~positive], group[~positive], n_steps, n_groups)
-
-    def __call__(self, weights: Weights) -> tuple[Floats, Floats]:
-        """False and true positives so far (1 + steps, replicates), from none to all."""
-        first = np.zeros((1, weights.shape[1]))
-        return (
-            np.concatenate([first, cumulate_rows(self._negatives @ weights)]),
-            np.concatenate([first, cumulate_rows(self._positives @ weights)]),
-        )
-
-
 def _resample(
-    curves: list[_Steps], n_rows: int, n_groups: int, n_resamples: int, seed: int, rates: Floats
+    curves: list[CurveSteps], n_rows: int, n_groups: int, n_resamples: int, seed: int, rates: Floats
 ) -> tuple[Floats, Floats]:
     if n_resamples < 2:
         raise ValueError(f"n_resamples is {n_resamples}; expected at least 2, and 2000 for a figure")
@@ -187,7 +159,7 @@ def _resample(
 
 
 def _average(
-    curves: list[_Steps], weights: Weights, repeats: NDArray[np.int64], rates: Floats
+    curves: list[CurveSteps], weights: Weights, repeats: NDArray[np.int64], rates: Floats
 ) -> tuple[Floats, Floats]:
     """Mean over runs of the true-positive rates (replicates, rates) and of the areas (replicates,)."""
     counts = weights.astype(np.float64)  # Holds every whole number that is met here.
@@ -199,22 +171,6 @@ def _average(
         area = np.einsum("kb,kb->b", np.diff(false, axis=0), true[1:] + true[:-1]) / (2 * pairs)
         defined = (false[-1] > 0) & (true[-1] > 0)
         auc += share * np.where(defined, area, np.nan)
-        tpr += share[:, None] * np.where(defined[:, None], _read_off(false, true, rates), np.nan)
+        read = read_off(false, true, rates * false[-1][:, None]) / np.maximum(true[-1], 1)[:, None]
+        tpr += share[:, None] * np.where(defined[:, None], read, np.nan)
     return tpr, auc
-
-
-def _read_off(false: Floats, true: Floats, rates: Floats) -> Floats:
-    """True-positive rates (replicates, rates) of curves given by counts (steps, replicates)."""
-    n_steps, n_replicates = false.shape
-    negatives = rates * false[-1][:, None]
-    whole = np.rint(negatives)
-    negatives = np.where(np.abs(negatives - whole) < _WHOLE, whole, negatives)
-    # One search through all replicates, each in a range of its own.
-    apart = (false[-1].max() + 1) * np.arange(n_replicates)[:, None]
-    last = np.searchsorted((false.T + apart).ravel(), (negatives + apart).ravel(), "right") - 1
-    last = last.reshape(negatives.shape)
-    following = np.minimum(last + 1, n_steps * np.arange(1, n_replicates + 1)[:, None] - 1)
-    along, up = np.ascontiguousarray(false.T).ravel(), np.ascontiguousarray(true.T).ravel()
-    width = along[following] - along[last]
-    share = np.where(width > 0, (negatives - along[last]) / np.maximum(width, 1), 0)
-    return (up[last] + share * (up[following] - up[last])) / np.maximum(true[-1], 1)[:, None]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from evalkit.comparisons.kinds import KINDS
 from evalkit.comparisons.runs import FoundRun, Selection
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
-from evalkit.settings import read_setting
 
 #: What all runs of a setting must have in common, by its name in a record; with the cases they were tested on.
-_COMMON = ("labels", "class_weights", "recipe", "code", "device", "precision", "threads", "processes")
+_COMMON = ("labels", "recipe", "code", "device", "precision", "threads", "processes")
 
 #: What runs of one repeat must have in common besides: all backbones learn from the same images.
 _LEARNT_FROM = [("data", role, "sha256") for role in ("train", "validation")]
@@ -49,9 +49,12 @@ def require_agreement(
         f"run the study again: snakemake --cores 8 --config study={study.source} -- reports/{selection.report}; "
         "where the runs come from different machines, make all of them on one"
     )
+    kind = KINDS[study.evaluation(selection.evaluation).task]
     checked = []
     for each in found:
-        difference = next(filter(None, _out_of_date(study, each, labels)), "") if each.record else ""
+        asked = kind.ask_of(study, each, labels) if each.record else ()
+        told = (_tell(place[-1], _at(each.record, *place), value) for place, value in asked)
+        difference = next(filter(None, told), "")
         if difference and not partial:
             raise InputError(
                 f"{study.layout.run(*each.run)} was not made by the study as it is now: {difference} (run, study)",
@@ -60,7 +63,7 @@ def require_agreement(
             )
         checked.append(replace(each, record={}, out_of_date=True) if difference else each)
     tested = ("test",) if selection.test_on is None else ("test_on", selection.test_on)
-    places: list[tuple[str, ...]] = [*((name,) for name in _COMMON), ("data", *tested, "sha256")]
+    places: list[tuple[str, ...]] = [*((name,) for name in _COMMON), *kind.alike, ("data", *tested, "sha256")]
     made = [each for each in checked if each.record]
     for _, of_setting in groupby(made, key=lambda each: each.run.setting):
         runs = list(of_setting)
@@ -83,22 +86,6 @@ def _require_alike(study: Study, runs: Sequence[FoundRun], places: Sequence[tupl
                     "runs that differ in nothing but backbone and repeat",
                     remedy,
                 )
-
-
-def _out_of_date(study: Study, each: FoundRun, labels: Sequence[str]) -> Iterator[str]:
-    """What of a run is no longer what the study says."""
-    evaluation, setting = study.evaluation(each.run.evaluation), read_setting(each.run.setting)
-    yield _tell("labels", each.record.get("labels"), list(labels))
-    yield _tell("class_weights", each.record.get("class_weights"), evaluation.class_weights)
-    if setting.regime == "probe":
-        yield _tell("recipe", each.record.get("recipe"), evaluation.probe.model_dump(mode="json"))
-        return
-    # The budget of other fractions is not this run's business; its own is in the steps.
-    now = evaluation.training.model_dump(mode="json", exclude={"steps", "epochs"})
-    yield _tell("recipe", each.record.get("recipe"), now)
-    images = _at(each.record, "data", "train", "images") or 0
-    steps = evaluation.training.count_steps(images=images, fraction=setting.fraction)
-    yield _tell("steps", _at(each.record, "run", "steps"), steps)
 
 
 def _at(record: Mapping[str, Any], *place: str) -> Any:

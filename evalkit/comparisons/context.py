@@ -5,17 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from evalkit.comparisons.comparing import ComparedRow
-from evalkit.comparisons.draws import describe_data, describe_draws
-from evalkit.comparisons.external import describe_external, describe_seen
+from evalkit.comparisons.draws import describe_data
+from evalkit.comparisons.external import describe_seen
 from evalkit.comparisons.runs import FoundRun
 from evalkit.comparisons.sections import TableRuns
 from evalkit.comparisons.simultaneous import name_subgroup
-from evalkit.comparisons.thresholds import measure_specificity
-from evalkit.comparisons.wording import TESTS, define_metrics, describe_ways
+from evalkit.comparisons.subgroups import EVERYONE
+from evalkit.comparisons.wording import TESTS
 from evalkit.config.loading import Study
 from evalkit.metrics import METRICS
 
@@ -42,24 +42,24 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
         Plain values, ready for JSON. No time and no place of this machine is among them, so that the same runs give
         the same file.
     """
-    runs, name = table_runs.runs, table_runs.name
+    runs, name = table_runs.predictions.gathered, table_runs.name
     study, selection = runs.study, runs.selection
-    table, evaluation = study.table(name), study.evaluation(selection.evaluation)
-    specificity = _measure_specificity(table_runs)
+    table, facts = study.table(name), table_runs.predictions.describe(table_runs.targets)
+    words = {**TESTS, **facts.tests}
     return {
         "table": name,
         "title": table.title,
         "study": study.name,
         "study_title": study.file.title,
         "evaluation": selection.evaluation,
-        "task": evaluation.task,
+        "task": study.evaluation(selection.evaluation).task,
         "dataset": runs.tested,
         "drawn": any(study.dataset(dataset).phantom is not None for dataset in runs.reports),
         "metrics": [
             {"name": metric.name, "label": metric.label, "higher_is_better": metric.higher_is_better}
             for metric in (procedure.metric for procedure in table_runs.procedures.values())
         ],
-        "definitions": define_metrics(table_runs.targets, multiclass=runs.multiclass),
+        "definitions": facts.definitions,
         "columns": table.columns,
         "decimals": table.decimals,
         "confidence_level": table.confidence_level,
@@ -68,11 +68,10 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
         "reference": table.reference,
         "adjustment": table.adjustment,
         "family": table.family,
-        "tests": {test: TESTS[test] for test in dict.fromkeys(each.row.test for each in compared if each.row.test)},
-        "test_set": _describe_test_set(table_runs),
-        "specificity": specificity,
-        "external": "" if selection.test_on is None else describe_external(runs),
-        "runs": {setting: table_runs.count_runs(setting) for setting in runs.cells},
+        "tests": {test: words[test] for test in dict.fromkeys(each.row.test for each in compared if each.row.test)},
+        "test_set": {**facts.test_set, "subgroups": _count_subgroups(table_runs)},
+        **facts.further,
+        "runs": {setting: runs.count_runs(setting) for setting in selection.settings},
         "backbones": [_describe_backbone(study, backbone) for backbone in selection.backbones],
         "data": [
             text if len(runs.reports) == 1 else f"{dataset}: {text}"
@@ -80,10 +79,10 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
             for text in (describe_data(report.get("report", {})), study.dataset(dataset).note)
             if text
         ],
-        "draws": [*describe_draws(runs.splits), *describe_ways(evaluation, selection.settings)],
+        "draws": facts.training,
         "caveats": [
             *describe_seen(study, selection.backbones, runs.reports),
-            *_tell_specificity(specificity),
+            *facts.caveats,
             *table_runs.notes,
             *_failures(runs.found),
             *_notes(compared),
@@ -93,44 +92,15 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
     }
 
 
-def _describe_test_set(table_runs: TableRuns) -> dict[str, Any]:
-    test_set = table_runs.runs.test_set
-    everyone, *subgroups = table_runs.subgroups
+def _count_subgroups(table_runs: TableRuns) -> dict[str, dict[str, int]]:
     return {
-        "images": len(table_runs.runs.images),
-        "patients": test_set.n_patients,
-        "unit": test_set.unit,
-        "cases": len(everyone.cases),
-        "positives": {
-            label: int((test_set.targets[:, column] == 1).sum()) for column, label in enumerate(test_set.classes)
-        },
-        "subgroups": {
-            subgroup.name: {
-                "cases": int(subgroup.cases.sum()),
-                "patients": test_set.within(subgroup.cases).n_patients,
-            }
-            for subgroup in subgroups
-        },
+        subgroup.name: {
+            "cases": int(subgroup.cases.sum()),
+            "patients": table_runs.predictions.count_patients(subgroup.cases),
+        }
+        for subgroup in table_runs.subgroups
+        if subgroup.name != EVERYONE
     }
-
-
-def _measure_specificity(table_runs: TableRuns) -> dict[str, Any]:
-    """What the calls at thresholds from validation reach on the test set, by setting, class and backbone."""
-    return {
-        setting: measure_specificity(table_runs.runs.test_set, table_runs.called(setting))
-        for setting in table_runs.thresholds
-    }
-
-
-def _tell_specificity(specificity: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
-    reached: dict[str, list[float]] = {}
-    for of_setting in specificity.values():
-        for name, of_class in of_setting.items():
-            reached.setdefault(name, []).extend(of_class.values())
-    parts = [f"{name} {min(values):.3f} to {max(values):.3f}" for name, values in reached.items() if values]
-    if not parts:
-        return []
-    return [f"Specificity that these thresholds reach on the test set, over all columns and rows: {', '.join(parts)}."]
 
 
 def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:

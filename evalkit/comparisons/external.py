@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.comparisons.cells import TestSet
 from evalkit.comparisons.draws import list_left_out
-from evalkit.comparisons.gathering import Gathered
-from evalkit.comparisons.runs import DONE
+from evalkit.comparisons.runs import DONE, Gathered
 from evalkit.config.loading import Study
 
 #: Data sets that were made from others' images.
@@ -44,13 +44,13 @@ def describe_seen(study: Study, backbones: Iterable[str], datasets: Iterable[str
     ]
 
 
-def describe_external(runs: Gathered) -> str:
+def describe_external(runs: Gathered, test_set: TestSet) -> str:
     """Say what was trained and tested on, which labels both have, what was left out, and where both may stem from.
 
     That they share no patient and no image is checked before any run.
     """
     trained = runs.study.evaluation(runs.selection.evaluation).dataset
-    common, absent = _divide_classes(runs)
+    common, absent = _divide_classes(runs, test_set)
     text = f"External test: networks trained on {trained} were tested on {runs.tested} as they are"
     # Where nothing has been run, nothing is known of its labels.
     labels = f"; labels of both: {', '.join(common)}" if common else ""
@@ -67,12 +67,12 @@ def describe_left_out(dataset: str, left_out: Mapping[str, int]) -> str:
     return f"Test images of {dataset} left out: {list_left_out(left_out)}." if left_out else ""
 
 
-def _divide_classes(runs: Gathered) -> tuple[list[str], list[str]]:
+def _divide_classes(runs: Gathered, test_set: TestSet) -> tuple[list[str], list[str]]:
     """The classes that the data set tested on has, and those that it lacks.
 
     A class that it lacks is missing throughout or, of a task with one class for each image, 0.
     """
-    targets, classes = runs.test_set.targets, runs.test_set.classes
+    targets, classes = test_set.targets, test_set.classes
     labelled: NDArray[np.bool_] = targets == 1 if runs.multiclass else ~np.isnan(targets)
     found = np.any(labelled, axis=0)
     common = [name for name, is_there in zip(classes, found.tolist(), strict=True) if is_there]

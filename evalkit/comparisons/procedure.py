@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from evalkit.comparisons.cells import ALL
+from evalkit.comparisons.targets import has_target
 from evalkit.config.design import Design
 from evalkit.config.loading import Study
 from evalkit.config.tables import Table
 from evalkit.errors import InputError
-from evalkit.metrics import CLASS_METRICS, METRICS, OVERALL_METRICS, SCORE_METRICS, Metric
+from evalkit.metrics import CLASS_METRICS, DETECTION_METRICS, METRICS, OVERALL_METRICS, SCORE_METRICS, Metric
 from evalkit.plan import count_repeats
 from evalkit.seeds import seed_from
 
@@ -20,6 +21,25 @@ FIXED_NETWORKS = ("delong", "bootstrap", "mcnemar_exact", "stuart_maxwell")
 MADE_FOR = {"delong": "auc", "mcnemar_exact": "accuracy", "stuart_maxwell": "accuracy"}
 #: Tests that have replicates.
 BOOTSTRAPS = ("bootstrap", "bootstrap_two_way", "map_bootstrap")
+
+
+class Questions(NamedTuple):
+    """What may be asked of a task's predictions: metrics, and tests of their differences."""
+
+    metrics: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+_OF_SCORES = Questions(
+    metrics=(*SCORE_METRICS, *CLASS_METRICS),
+    tests=("delong", "bootstrap", "bootstrap_two_way", "ttest_paired", "mcnemar_exact", "stuart_maxwell"),
+)
+#: By task.
+QUESTIONS = {
+    "multilabel": _OF_SCORES,
+    "multiclass": _OF_SCORES,
+    "detection": Questions(metrics=DETECTION_METRICS, tests=("map_bootstrap",)),
+}
 
 
 @dataclass(frozen=True)
@@ -117,20 +137,14 @@ def suits(test: str, metric: str) -> bool:
     return MADE_FOR.get(test, metric) == metric
 
 
-def has_target(metric: str, target: str, *, multiclass: bool) -> bool:
-    """Whether a metric has a number for a target: a class or the mean over classes, or all classes together."""
-    if target == ALL:
-        return metric == "accuracy" or (multiclass and metric in OVERALL_METRICS)
-    return metric != "accuracy"
-
-
 def check_table(study: Study, name: str) -> None:
     """Refuse what a table cannot mean; needs no results.
 
     Raises
     ------
     InputError
-        The paired t-test or Stuart-Maxwell's for conclusions; a test of two fixed networks in a setting with several
+        Metrics or tests that the task's predictions do not have; the paired t-test or Stuart-Maxwell's for
+        conclusions; a test of two fixed networks in a setting with several
         runs; a test made for one metric where the table does not have it; metrics of called classes where several
         labels may hold for an image; a target that no metric has; max_t without a bootstrap or without policy best; a
         reference that is not among the table's rows.
@@ -138,6 +152,7 @@ def check_table(study: Study, name: str) -> None:
     table = study.table(name)
     place = f"{study.source}: tables.{name}"
     evaluation = study.evaluation(table.evaluation)
+    _check_task(table, evaluation, place)
     _check_primary(table, place)
     _check_metrics(table, evaluation, place)
     settings = shown_settings(study, name)
@@ -156,6 +171,20 @@ def check_table(study: Study, name: str) -> None:
             f"one of {', '.join(shown_backbones(study, name))}",
             f"add it to tables.{name}.backbones",
         )
+
+
+def _check_task(table: Table, evaluation: Design, place: str) -> None:
+    """Refuse metrics and tests that are made for another kind of predictions."""
+    metrics, tests = QUESTIONS[evaluation.task]
+    asked: list[tuple[str, str, tuple[str, ...]]] = [("metric", name, metrics) for name in table.metrics]
+    asked += [(key, test, tests) for key, test in (("primary", table.primary), ("paper", table.paper)) if test]
+    for key, name, valid in asked:
+        if name not in valid:
+            raise InputError(
+                f"{place}.{key} is {name}, and {table.evaluation} is of task {evaluation.task}",
+                f"one of {', '.join(valid)}",
+                "choose one of these, or name another evaluation",
+            )
 
 
 def _check_primary(table: Table, place: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,61 @@ class FoundRun:
         return self.outcome if self.outcome.startswith("undefined") else f"failed: {self.outcome}"
 
 
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The runs of a selection that belong together, and what is known of how they came about.
+
+    Attributes
+    ----------
+    study : Study
+    selection : Selection
+    found : list of FoundRun
+    reports : dict of str to dict
+        The report of reading each data set, trained or tested on; empty where nothing has been run.
+    splits : dict
+        The report of dividing the data set; empty where nothing has been run.
+    labels : list of str
+        The classes.
+    labels_known : bool
+        Whether these are all; else they are the ones that were asked for.
+    """
+
+    study: Study
+    selection: Selection
+    found: list[FoundRun]
+    reports: dict[str, dict[str, Any]]
+    splits: dict[str, Any]
+    labels: list[str]
+    labels_known: bool
+
+    @property
+    def multiclass(self) -> bool:
+        """Whether each case has exactly one class."""
+        return self.study.evaluation(self.selection.evaluation).task == "multiclass"
+
+    @property
+    def tested(self) -> str:
+        """The data set that the cases are from."""
+        return self.selection.test_on or self.study.evaluation(self.selection.evaluation).dataset
+
+    @property
+    def remedy(self) -> str:
+        """What a user can do about predictions that do not match."""
+        return (
+            "remove the run folders that are out of date and run: "
+            f"snakemake --cores 8 --config study={self.study.source} -- reports/{self.selection.report}"
+        )
+
+    def count_runs(self, setting: str) -> int:
+        """How many runs each of a setting's cells should have."""
+        return count_repeats(self.study.evaluation(self.selection.evaluation), setting)
+
+    def by_setting(self) -> dict[str, list[FoundRun]]:
+        """The runs of each setting, backbone by backbone."""
+        runs = {setting: list(some) for setting, some in groupby(self.found, key=lambda each: each.run.setting)}
+        return {setting: runs[setting] for setting in self.selection.settings}
+
+
 def find_runs(study: Study, selection: Selection) -> list[FoundRun]:
     """Every run of a selection, by setting, backbone and repeat."""
     evaluation = selection.evaluation
@@ -125,9 +181,7 @@ def require_complete(study: Study, selection: Selection, found: Sequence[FoundRu
         )
 
 
-def load_cells(
-    study: Study, found: Sequence[FoundRun], read: Callable[[Path], Outcome], predictions: str
-) -> list[Cell[Outcome]]:
+def load_cells(study: Study, found: Sequence[FoundRun], read: Callable[[Path], Outcome]) -> list[Cell[Outcome]]:
     """Load one setting's predictions.
 
     Parameters
@@ -136,9 +190,7 @@ def load_cells(
     found : sequence of FoundRun
         The setting's runs, backbone by backbone.
     read : callable
-        Reads one run's file, as `Alignment.read`, which checks that every run was tested on the same cases.
-    predictions : str
-        The file's name in each run's folder.
+        Reads the predictions in one run's folder and checks that every run was tested on the same cases.
 
     Returns
     -------
@@ -154,7 +206,7 @@ def load_cells(
     for backbone in dict.fromkeys(each.run.backbone for each in found):
         runs = [each for each in found if each.run.backbone == backbone]
         done = [each.run for each in runs if each.outcome == DONE]
-        outcomes = [read(study.layout.run(*run) / predictions) for run in done]
+        outcomes = [read(study.layout.run(*run)) for run in done]
         cells.append(
             Cell(
                 backbone=backbone,

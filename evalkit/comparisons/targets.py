@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evalkit.comparisons.cells import ALL, MEAN
-from evalkit.comparisons.procedure import has_target
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
-from evalkit.metrics import CLASS_METRICS
+from evalkit.metrics import CLASS_METRICS, OVERALL_METRICS
+
+
+def has_target(metric: str, target: str, *, multiclass: bool) -> bool:
+    """Whether a metric has a number for a target: a class or the mean over classes, or all classes together."""
+    if target == ALL:
+        return metric == "accuracy" or (multiclass and metric in OVERALL_METRICS)
+    return metric != "accuracy"
 
 
 def list_targets(metric: str, classes: Sequence[str], *, multiclass: bool) -> list[str]:

@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evalkit.comparisons.cells import Cell, Floats, TestSet
-from evalkit.comparisons.gathering import Gathered
-from evalkit.layout import VALIDATION
-from evalkit.plan import Run
 
 #: Per cent of the validation negatives that a threshold leaves uncalled, or more.
 SPECIFICITY = 95
@@ -45,31 +42,6 @@ def call_positive(cell: Cell[Floats], thresholds: Sequence[Floats]) -> Cell[Floa
     return cell.map(lambda scores: (scores > next(calls)).astype(np.float64))
 
 
-def read_thresholds(gathered: Gathered) -> dict[str, dict[str, list[Floats]]]:
-    """The thresholds of every run there is, by setting and backbone.
-
-    Raises
-    ------
-    InputError
-        A run's ``validation.parquet`` is missing or broken.
-    """
-    layout, evaluation = gathered.study.layout, gathered.selection.evaluation
-
-    def read(run: Run) -> Floats:
-        # Each has its own cases: what networks are selected on may differ between repeats.
-        alignment = gathered.open_alignment()
-        scores = alignment.read(layout.run(*run) / VALIDATION)
-        return choose_thresholds(alignment.test_set().targets, scores)
-
-    return {
-        setting: {
-            cell.backbone: [read(Run(evaluation, setting, cell.backbone, repeat)) for repeat in cell.repeats]
-            for cell in cells
-        }
-        for setting, cells in gathered.cells.items()
-    }
-
-
 def find_lacking(classes: Sequence[str], thresholds: Mapping[str, Sequence[Floats]]) -> dict[str, str]:
     """The classes of a setting for which some run has no threshold, each with its status."""
     every = [of_run for of_cell in thresholds.values() for of_run in of_cell]
@@ -98,3 +70,15 @@ def measure_specificity(test_set: TestSet, cells: Sequence[Cell[Floats]]) -> dic
                 if cell.repeats
             }
     return reached
+
+
+def tell_specificity(specificity: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """Say which specificities thresholds reach, from what `measure_specificity` found in each setting."""
+    reached: dict[str, list[float]] = {}
+    for of_setting in specificity.values():
+        for name, of_class in of_setting.items():
+            reached.setdefault(name, []).extend(of_class.values())
+    parts = [f"{name} {min(values):.3f} to {max(values):.3f}" for name, values in reached.items() if values]
+    if not parts:
+        return []
+    return [f"Specificity that these thresholds reach on the test set, over all columns and rows: {', '.join(parts)}."]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from evalkit.comparisons.cells import ALL, MEAN
 from evalkit.config.evaluations import Classification
+from evalkit.metrics import METRICS
 from evalkit.settings import read_setting
 from stats.probabilities import N_BINS
 
@@ -24,6 +25,13 @@ TESTS = {
     "ttest_paired": "paired t-test over repeats",
     "ttest_corrected": "paired t-test over re-splits, corrected by Nadeau and Bengio",
     "wilcoxon": "Wilcoxon's signed-rank test",
+}
+
+#: Which overlaps of a detection and a box count.
+_OVERLAPS = {
+    "ap50": "threshold .50",
+    "ap": "mean over thresholds from .50 to .95 by .05",
+    "ap75": "threshold .75",
 }
 
 #: What a training set by class holds.
@@ -51,6 +59,7 @@ def define_metrics(targets: Mapping[str, Collection[str]], *, multiclass: bool) 
         Sentences, in the order of the metrics.
     """
     rates = _define_rates([name for name in targets if name in ("precision", "recall", "f1")], targets)
+    overlaps = _define_overlaps([name for name in targets if name in _OVERLAPS], targets)
     found = {
         "auc": "AUC: each class against all others." if multiclass else "",
         "auprc": "AUPRC: average precision; by chance it is the share of positives.",
@@ -60,6 +69,7 @@ def define_metrics(targets: Mapping[str, Collection[str]], *, multiclass: bool) 
         "ece": _define_ece(targets.get("ece", ())),
         "accuracy": "Accuracy: share of cases whose class is called, the one of the highest probability.",
         **dict.fromkeys(("precision", "recall", "f1"), rates),
+        **dict.fromkeys(_OVERLAPS, overlaps),
     }
     return [sentence for sentence in dict.fromkeys(found[metric] for metric in targets) if sentence]
 
@@ -85,6 +95,19 @@ def _define_rates(names: Sequence[str], targets: Mapping[str, Collection[str]]) 
     mean = ", and as the unweighted mean over classes (macro)" if any(MEAN in targets[name] for name in names) else ""
     never = "; a class that is never called has a precision of 0" if {"precision", "f1"} & set(names) else ""
     return f"{text[0].upper()}{text[1:]}: of each class against all others{mean}{never}."
+
+
+def _define_overlaps(names: Sequence[str], targets: Mapping[str, Collection[str]]) -> str:
+    if not names:
+        return ""
+    rights = ", ".join(f"{METRICS[name].label}: {_OVERLAPS[name]}" for name in names)
+    mean = " Mean over classes: unweighted." if any(MEAN in targets[name] for name in names) else ""
+    return (
+        "Average precision as COCO defines it: the mean over 101 recalls of the highest precision at each or beyond, "
+        "of at most 100 detections per image and class, boxes of any area. A detection is right if it overlaps a box "
+        "that no better one has found, by an intersection over union (IoU) of a threshold or more; "
+        f"{rights}.{mean}"
+    )
 
 
 def describe_ways(evaluation: Classification, settings: Sequence[str]) -> list[str]:

@@ -16,8 +16,10 @@ ProtocolName = Literal["moco", "detectron2"]
 #: Both heads work on a feature map with one cell for 16 by 16 pixels.
 STRIDE = 16
 
-#: ResNets with the plain stem, whose tensors have a counterpart in detectron2.
-TRUNKS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+#: ResNets with the plain stem, whose tensors have a counterpart in detectron2; and small ones with a stem of three
+#: convolutions, which have none.
+PLAIN = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+TRUNKS = (*PLAIN, "resnet10t", "resnet14t")
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -86,7 +88,7 @@ class DetectorSpec(Strict):
 
     head: HeadName = "R50-C4"
     protocol: ProtocolName = "moco"
-    arch: str = Field("resnet50", description="Timm's name of the trunk: resnet18, 34, 50, 101 or 152.")
+    arch: str = Field("resnet50", description="Timm's name of the trunk, a ResNet.")
     classes: PositiveInt = Field(1, description="Kinds of objects; their labels count from 0.")
     in_channels: Literal[1, 3] = Field(1, description="Of the trunk; grey images are repeated over three.")
     mean: tuple[float, ...] = Field((0.5,), description="Of the input, on a scale where 1 is white; per channel.")

@@ -91,8 +91,11 @@ class StudyFile(Strict):
                 setting = [figure.setting] if figure.setting else []
                 yield from _unknown(f"{place}.setting", setting, evaluation.list_settings())
                 yield from _unknown(f"{place}.test_on", [figure.test_on] if figure.test_on else [], evaluation.test_on)
-                if figure.kind == "confusion" and evaluation.task != "multiclass":
-                    yield f"{place} is of kind confusion and {figure.evaluation} is {evaluation.task}, not multiclass"
+                if evaluation.task not in figure.tasks:
+                    yield (
+                        f"{place} is of kind {figure.kind} and {figure.evaluation} is {evaluation.task}, not "
+                        f"{' or '.join(figure.tasks)}"
+                    )
 
     def _check_fractions(self, place: str, name: str) -> Iterator[str]:
         """A figure of fractions needs several of them."""

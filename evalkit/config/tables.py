@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -79,13 +80,19 @@ class Counts(Strict):
     evaluation: Name
 
 
-class _OfSetting(Strict):
-    """A figure of one setting."""
+class _OfRuns(Strict):
+    """A figure of one setting of an evaluation."""
 
     title: str = ""
     evaluation: Name
     setting: str | None = Field(None, description="The setting to draw; the evaluation's last by default.")
     backbones: list[Name] | None = Field(None, min_length=1, description="All of the study's by default.")
+
+
+class _OfSetting(_OfRuns):
+    """A figure of one setting of a classification."""
+
+    tasks: ClassVar[Sequence[str]] = ("multilabel", "multiclass")
     test_on: Name | None = Field(None, description="Another data set of the evaluation's test_on; else its own.")
 
 
@@ -100,6 +107,7 @@ class RocFigure(_OfSetting):
 class ConfusionFigure(_OfSetting):
     """Confusion matrices of a multi-class evaluation, one panel for each backbone."""
 
+    tasks: ClassVar[Sequence[str]] = ("multiclass",)
     kind: Literal["confusion"]
 
 
@@ -108,6 +116,48 @@ class CalibrationFigure(_OfSetting):
 
     kind: Literal["calibration"]
     bins: int = Field(10, ge=2, le=50)
+
+
+class _OfDetections(_OfRuns):
+    """A figure of one setting of a detection."""
+
+    tasks: ClassVar[Sequence[str]] = ("detection",)
+    test_on: ClassVar[None] = None
+    iou: Share = Field(0.5, description="Overlap (intersection over union) from which a detection finds a box.")
+
+
+class PrecisionRecallFigure(_OfDetections):
+    """Precision-recall curves of detectors with confidence bands, one panel for each class."""
+
+    kind: Literal["precision_recall"]
+    confidence_level: Share = 0.95
+    resamples: int = Field(2_000, ge=100, description="Bootstrap replicates of the bands.")
+
+
+class FrocFigure(_OfDetections):
+    """Sensitivity of detectors against false positives per image, with confidence bands, one panel for each class."""
+
+    kind: Literal["froc"]
+    confidence_level: Share = 0.95
+    resamples: int = Field(2_000, ge=100, description="Bootstrap replicates of the bands.")
+
+
+class BoxesFigure(_OfDetections):
+    """A few test images with their boxes, and beside them the boxes that each backbone's detector draws."""
+
+    kind: Literal["boxes"]
+    images: int = Field(4, ge=1, le=8, description="Images to show, drawn at random.")
+    image_ids: list[str] | None = Field(
+        None, min_length=1, max_length=8, description="Instead of images: these, in this order."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> BoxesFigure:
+        if self.image_ids and "images" in self.model_fields_set:
+            raise ValueError("images would change nothing: image_ids is given; leave one of them out")
+        if self.image_ids and repeats(self.image_ids):
+            raise ValueError(f"image_ids holds one twice: {self.image_ids}")
+        return self
 
 
 class FractionsFigure(Strict):
@@ -133,5 +183,13 @@ class RanksFigure(Strict):
 
 
 Figure = Annotated[
-    RocFigure | ConfusionFigure | CalibrationFigure | FractionsFigure | RanksFigure, Field(discriminator="kind")
+    RocFigure
+    | ConfusionFigure
+    | CalibrationFigure
+    | PrecisionRecallFigure
+    | FrocFigure
+    | BoxesFigure
+    | FractionsFigure
+    | RanksFigure,
+    Field(discriminator="kind"),
 ]

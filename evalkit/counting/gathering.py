@@ -8,6 +8,7 @@ from typing import Any
 
 from evalkit.balancing.stored import read_balancing
 from evalkit.config.design import Design
+from evalkit.config.evaluations import Classification
 from evalkit.config.loading import Study
 from evalkit.counting.rows import UNUSED
 from evalkit.datasets.manifest import load_manifest
@@ -41,14 +42,16 @@ class Part:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def gather_parts(study: Study, name: str, report: Mapping[str, Any]) -> list[Part]:
-    """Find everything that an evaluation counts: training in each setting, validation, test, and what is left over.
+def gather_parts(study: Study, entry: Classification, name: str, report: Mapping[str, Any]) -> list[Part]:
+    """Find everything that a classification counts: training in each setting, validation, test, and what is left over.
 
     Parameters
     ----------
     study : Study
-    name : str
+    entry : Classification
         The evaluation.
+    name : str
+        Its name.
     report : mapping
         The report of its splits.
 
@@ -58,9 +61,8 @@ def gather_parts(study: Study, name: str, report: Mapping[str, Any]) -> list[Par
         Balanced training images are asked for and have not been made from these splits, or another data set to test
         on has none of the classes.
     """
-    entry = study.evaluation(name)
     own = report["dataset"]
-    parts = [Part(own, setting, "train", draws) for setting, draws in _training(study, name, report)]
+    parts = [Part(own, setting, "train", draws) for setting, draws in _training(study, entry, name, report)]
     if "validation" in report["drawn_roles"] and report["fractions"]:
         parts += [Part(own, setting, "validation", draws) for setting, draws in _fractions(entry, report, "validation")]
     else:
@@ -72,8 +74,9 @@ def gather_parts(study: Study, name: str, report: Mapping[str, Any]) -> list[Par
     return parts + [part for name in entry.test_on for part in _count_external(study, entry, name, report["labels"])]
 
 
-def _training(study: Study, name: str, report: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-    entry = study.evaluation(name)
+def _training(
+    study: Study, entry: Design, name: str, report: Mapping[str, Any]
+) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
     if entry.task == "multilabel":
         yield from _fractions(entry, report, "train")
         return

@@ -17,6 +17,8 @@ from evalkit.tidy import Kind, RowFormat
 ALL = "all"
 #: What serves for nothing, beside the splits train, validation and test.
 UNUSED = "set aside"
+#: What rows of images with boxes say in column ``value``.
+WITH_BOX, WITHOUT_BOX = "with a box", "without a box"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class CountRow:
         A class, or ``all``.
     value : str
         What the label says of the images counted: positive, negative or missing; empty for ``all``. For a multi-class
-        task only positive, the images of the class.
+        task only positive, the images of the class. For a detection ``with a box`` of the class or, for ``all``, of
+        any, and ``without a box``.
     images, patients : float
         Images, and patients with at least one of them; the mean where there are several draws. NaN if unknown.
     images_sd : float
@@ -45,6 +48,8 @@ class CountRow:
         Draws; 1 where nothing is drawn.
     status : str
         ``ok``, ``absent`` (there is no such image), ``absent in 3/10 draws``, or why nothing is known.
+    boxes : float
+        Boxes on these images, of the class or of any. Only tables of detections have this column.
     """
 
     table: str
@@ -60,20 +65,24 @@ class CountRow:
     images_sd: float = math.nan
     n_draws: int | None = 1
     status: str = "ok"
+    boxes: float = math.nan
 
 
-_KINDS: dict[str, Kind] = {"images": "count", "patients": "count"}
-_FORMAT = RowFormat(
+_KINDS: dict[str, Kind] = {"images": "count", "patients": "count", "boxes": "count"}
+_WITH_BOXES = RowFormat(
     {field.name.rstrip("_"): _KINDS.get(field.name, cast(Kind, field.type)) for field in dataclasses.fields(CountRow)},
     maker="python -m evalkit.counting",
 )
-COLUMNS = tuple(_FORMAT.columns)
+COLUMNS = tuple(name for name in _WITH_BOXES.columns if name != "boxes")
+_FORMAT = RowFormat({name: _WITH_BOXES.columns[name] for name in COLUMNS}, maker=_WITH_BOXES.maker)
 
 
 def write_counts(path: Path, rows: Iterable[CountRow]) -> None:
-    """Write rows as CSV, whole or not at all."""
-    values = [dict(zip(COLUMNS, dataclasses.astuple(row), strict=True)) for row in rows]
-    _FORMAT.write(path, _FORMAT.to_frame(values))
+    """Write rows as CSV, whole or not at all; with the column ``boxes`` where some row has them."""
+    rows = list(rows)
+    form = _FORMAT if all(math.isnan(row.boxes) for row in rows) else _WITH_BOXES
+    values = [dict(zip(_WITH_BOXES.columns, dataclasses.astuple(row), strict=True)) for row in rows]
+    form.write(path, form.to_frame(values))
 
 
 def read_counts(path: Path) -> pd.DataFrame:
@@ -84,4 +93,12 @@ def read_counts(path: Path) -> pd.DataFrame:
     InputError
         The file is missing, or has other columns.
     """
-    return _FORMAT.read(path)
+    return (_WITH_BOXES if _has_boxes(path) else _FORMAT).read(path)
+
+
+def _has_boxes(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().rstrip("\n").endswith(",boxes")
+    except (OSError, ValueError):
+        return False  # Reading it says what is wrong with it.

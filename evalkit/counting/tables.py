@@ -9,10 +9,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from evalkit.atomic import write_json
+from evalkit.config.detection import Detection
 from evalkit.config.loading import Study
+from evalkit.counting.boxes import gather_boxed_parts
 from evalkit.counting.context import describe_counts
 from evalkit.counting.gathering import Part, gather_parts
-from evalkit.counting.rows import ALL, CountRow, write_counts
+from evalkit.counting.rows import ALL, WITH_BOX, WITHOUT_BOX, CountRow, write_counts
 from evalkit.errors import InputError
 from evalkit.splits.stored import load_splits
 from evalkit.splits.tally import VALUES
@@ -38,21 +40,26 @@ def write_count_table(study: Study, name: str) -> Path:
         The splits or the balanced training images have not been made, or do not belong to the study as it is.
     """
     evaluation = study.counts(name).evaluation
-    report = load_splits(study.layout.splits(evaluation)).report
+    splits, entry = load_splits(study.layout.splits(evaluation)), study.evaluation(evaluation)
+    report = splits.report
     _check_report(study, evaluation, report)
-    parts = gather_parts(study, evaluation, report)
+    if isinstance(entry, Detection):
+        parts = gather_boxed_parts(study, entry, splits)
+        counted = [*((label, WITH_BOX) for label in splits.labels), (ALL, WITH_BOX), (ALL, WITHOUT_BOX)]
+    else:
+        parts = gather_parts(study, entry, evaluation, report)
+        values = VALUES[:1] if report["task"] == "multiclass" else VALUES
+        counted = [(label, value) for label in splits.labels for value in values]
     path = study.layout.report(f"{name}.csv")
     write_json(path.with_suffix(".json"), describe_counts(study, name, report, parts))
-    values = VALUES[:1] if report["task"] == "multiclass" else VALUES
     place = {"table": name, "study": study.name, "evaluation": evaluation}
-    write_counts(path, [row for part in parts for row in _count(part, place, report["labels"], values)])
+    write_counts(path, [row for part in parts for row in _count(part, place, counted)])
     return path
 
 
-def _count(part: Part, place: Mapping[str, Any], labels: Sequence[str], values: Sequence[str]) -> Iterator[CountRow]:
-    """The rows of a part: its classes, then all of its images."""
+def _count(part: Part, place: Mapping[str, Any], counted: Sequence[tuple[str, str]]) -> Iterator[CountRow]:
+    """The rows of a part: its classes and what is said of them, then all of its images."""
     where: dict[str, Any] = {**place, "dataset": part.dataset, "setting": part.setting, "split": part.split}
-    counted = [(label, value) for label in labels for value in values]
     if not part.draws:
         for label, value in [*counted, (ALL, "")]:
             unknown: dict[str, Any] = {"images": math.nan, "patients": math.nan, "n_draws": None, "status": part.status}
@@ -60,7 +67,9 @@ def _count(part: Part, place: Mapping[str, Any], labels: Sequence[str], values: 
         return
     for label, value in counted if part.draws[0]["classes"] else []:
         draws = [draw["classes"][label][value] for draw in part.draws]
-        yield CountRow(**where, class_=label, value=value, **_average(draws, wanted=value != "missing"))
+        yield CountRow(
+            **where, class_=label, value=value, **_average(draws, wanted=value not in ("missing", WITHOUT_BOX))
+        )
     yield CountRow(**where, class_=ALL, value="", **_average(part.draws, wanted=True))
 
 
@@ -75,6 +84,7 @@ def _average(draws: Sequence[Mapping[str, int]], *, wanted: bool) -> dict[str, A
         "images_sd": stdev(images) if len(images) > 1 else math.nan,
         "n_draws": len(images),
         "status": status,
+        "boxes": fmean(draw["boxes"] for draw in draws) if "boxes" in draws[0] else math.nan,
     }
 
 

@@ -50,9 +50,26 @@ rule pack:
         " --workers {threads} > {log:q} 2>&1"
 
 
+# For detection: at the images' own aspect ratio, with their boxes.
+rule pack_ragged:
+    input:
+        layout.manifest("{dataset}"),
+    output:
+        layout.ragged("{dataset}", "{size}") / "packing.json",
+    log:
+        layout.root / "logs/packing/{dataset}-ragged-{size}.log",
+    threads: facts.REAL_CORES
+    params:
+        entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
+        code=code_hash("evalkit.packing.ragged"),
+    shell:
+        "{PYTHON} -m evalkit.packing --study {study.source:q} --dataset {wildcards.dataset} --longest {wildcards.size}"
+        " --workers {threads} > {log:q} 2>&1"
+
+
 rule split:
     input:
-        lambda wildcards: facts.dataset_files(study, study.evaluation(wildcards.evaluation).dataset),
+        lambda wildcards: facts.divided_files(study, wildcards.evaluation),
     output:
         splits=layout.splits("{evaluation}"),
         report=layout.splits("{evaluation}").with_suffix(".json"),

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
+from evalkit.config.detector import DetectorSpec
 from evalkit.detection.engine import Detection, Target
 from evalkit.detection.proposals import ProposalNetwork
 from evalkit.detection.regions import RegionHeads
-from evalkit.config.detector import DetectorSpec
 from evalkit.detection.trunk import Trunk
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import clip_boxes_to_image, nms
 
-from evalkit.detection.anchors import Anchors
 from evalkit.config.detector import STRIDE, DetectorSpec
+from evalkit.detection.anchors import Anchors
 
 
 class ProposalHead(RPNHead):

@@ -11,8 +11,8 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler,
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, roi_align
 
-from evalkit.detection.engine import Detection, Target
 from evalkit.config.detector import STRIDE, DetectorSpec
+from evalkit.detection.engine import Detection, Target
 from evalkit.detection.trunk import last_width
 
 #: Cells along each side of a pooled region.

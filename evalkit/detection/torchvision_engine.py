@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from evalkit.config.detector import DetectorSpec
 from evalkit.detection.engine import Detection, Target
 from evalkit.detection.faster_rcnn import FasterRCNN
-from evalkit.config.detector import DetectorSpec
 from evalkit.detection.targets import check_targets
 from evalkit.detection.trunk import build_trunk
 from evalkit.errors import InputError

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from evalkit.backbones import build_network
-from evalkit.detection.freezing import FrozenNormalisation, freeze_normalisation, freeze_weights
 from evalkit.config.detector import DetectorSpec
+from evalkit.detection.freezing import FrozenNormalisation, freeze_normalisation, freeze_weights
 
 #: Channels of R50-DC5's feature map under the moco protocol.
 REDUCED = 512
@@ -73,9 +73,13 @@ def build_trunk(spec: DetectorSpec, weights: Path | None, seed: int) -> tuple[Tr
 def dilate(stage: nn.Module) -> nn.Module:
     """Take the stride out of a stage and dilate each of its 3x3 convolutions by 2 instead, in place.
 
+    Where a shortcut averages before its convolution (timm's ``t`` variants), the averaging goes with the stride.
+
     torchvision and timm leave the first of them undilated; the weights then see another grid than in pretraining.
     """
     for module in stage.modules():
+        if isinstance(module, nn.AvgPool2d):
+            module.kernel_size = module.stride = 1
         if isinstance(module, nn.Conv2d):
             module.stride = (1, 1)
             if module.kernel_size == (3, 3):

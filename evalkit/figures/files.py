@@ -1,14 +1,17 @@
-"""The files of a figure: tidy rows that anybody can draw it from, and the facts beside them."""
+"""The files of a figure: tidy rows that anybody can draw it from, the facts beside them, and pictures if it has any."""
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evalkit.atomic import replacing, write_json
 from evalkit.errors import InputError
@@ -30,11 +33,26 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
         **dict.fromkeys(("target", "backbone", "label"), str),
         **dict.fromkeys(("bin_low", "bin_high", "predicted", "observed", "low", "high", "cases", "patients"), float),
     },
+    "precision_recall": {
+        **dict.fromkeys(("target", "backbone", "label"), str),
+        **dict.fromkeys(("recall", "precision", "low", "high"), float),
+    },
+    "froc": {
+        **dict.fromkeys(("target", "backbone", "label"), str),
+        **dict.fromkeys(("false_positives", "sensitivity", "low", "high"), float),
+    },
+    "boxes": {
+        **dict.fromkeys(("image_id", "backbone", "label", "target", "outcome"), str),
+        **dict.fromkeys(("score", "x", "y", "width", "height"), float),
+    },
     "cd": {
         **dict.fromkeys(("table", "backbone", "label"), str),
         **dict.fromkeys(("estimate", "rank", "low", "high"), float),
     },
 }
+
+#: The kinds that show images.
+WITH_PICTURES = ("boxes",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,25 +65,32 @@ class FigureData:
         Tidy rows with the columns that `COLUMNS` has for the figure's kind.
     facts : dict
         Plain values: name, kind, title, backbones with their place in the study, what a reader must know.
+    pictures : tuple of ndarray of uint8, each (height, width)
+        Grey images, of the kinds in `WITH_PICTURES` only.
     """
 
     frame: pd.DataFrame
     facts: dict[str, Any]
+    pictures: tuple[NDArray[np.uint8], ...] = ()
 
 
 def write_figure_data(path: Path, data: FigureData) -> None:
-    """Write a figure's rows to `path` (csv) and its facts beside them (json), each whole or not at all.
+    """Write a figure's rows to `path` (csv), with facts and pictures beside them (json, npz), each whole or not at all.
 
-    Floats are written in the shortest form that reads back as the same number, missing ones as nothing.
+    Floats are written in the shortest form that reads back as the same number, missing ones as nothing. The same data
+    give the same bytes.
     """
     columns = COLUMNS[data.facts["kind"]]
     write_json(path.with_suffix(".json"), data.facts)
+    if data.facts["kind"] in WITH_PICTURES:
+        with replacing(path.with_suffix(".npz")) as temporary:
+            np.savez_compressed(temporary, *data.pictures)
     with replacing(path) as temporary:
         data.frame[list(columns)].astype(dict(columns)).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_figure_data(path: Path) -> FigureData:
-    """Read a figure's rows and the facts beside them back.
+    """Read a figure's rows, and the facts and pictures beside them, back.
 
     Raises
     ------
@@ -93,7 +118,15 @@ def read_figure_data(path: Path) -> FigureData:
         )
     except ValueError as error:
         raise _not_a_figure(path, f"holds something else than numbers: {error}") from None
-    return FigureData(frame, facts)
+    return FigureData(frame, facts, _read_pictures(path.with_suffix(".npz")) if facts["kind"] in WITH_PICTURES else ())
+
+
+def _read_pictures(path: Path) -> tuple[NDArray[np.uint8], ...]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return tuple(stored[f"arr_{number}"] for number in range(len(stored.files)))
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise _not_a_figure(path, f"cannot be read: {error}") from None
 
 
 def _not_a_figure(path: Path, found: str) -> InputError:

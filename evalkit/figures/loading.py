@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 import stats
 from evalkit.comparisons.cells import ALL
 from evalkit.comparisons.external import describe_external
-from evalkit.comparisons.gathering import Gathered, gather_runs
+from evalkit.comparisons.gathering import gather_runs
+from evalkit.comparisons.kinds.base import Predictions
+from evalkit.comparisons.kinds.detections import Detected
+from evalkit.comparisons.kinds.scores import Scores
 from evalkit.comparisons.runs import Selection
 from evalkit.comparisons.sections import Section, TableRuns
 from evalkit.config.loading import Study
-from evalkit.config.tables import CalibrationFigure, ConfusionFigure, RocFigure
+from evalkit.config.tables import (
+    BoxesFigure,
+    CalibrationFigure,
+    ConfusionFigure,
+    FrocFigure,
+    PrecisionRecallFigure,
+    RocFigure,
+)
 from evalkit.errors import InputError
 
-#: Figures of one setting of an evaluation.
+#: Figures of one setting of a classification, and of a detection.
 OfSetting = RocFigure | ConfusionFigure | CalibrationFigure
+OfDetections = PrecisionRecallFigure | FrocFigure | BoxesFigure
 
 
-def load_setting(study: Study, name: str, figure: OfSetting) -> Gathered:
+def load_setting(study: Study, name: str, figure: OfSetting) -> Scores:
     """Read and align the predictions that a figure of one setting shows.
 
     Parameters
@@ -34,6 +47,19 @@ def load_setting(study: Study, name: str, figure: OfSetting) -> Gathered:
     InputError
         As `gather_runs`; no run gave predictions.
     """
+    runs = _gather(study, name, figure)
+    assert isinstance(runs, Scores), "the study file's check lets only classifications through"
+    return runs
+
+
+def load_detections(study: Study, name: str, figure: OfDetections) -> Detected:
+    """Read the detections that a figure of one setting shows; parameters and errors as `load_setting`."""
+    runs = _gather(study, name, figure)
+    assert isinstance(runs, Detected), "the study file's check lets only detections through"
+    return runs
+
+
+def _gather(study: Study, name: str, figure: OfSetting | OfDetections) -> Predictions:
     setting = figure.setting or study.evaluation(figure.evaluation).list_settings()[-1]
     shown = tuple(key for key in study.backbones if figure.backbones is None or key in figure.backbones)
     runs = gather_runs(study, Selection(f"{name}.pdf", figure.evaluation, (setting,), shown, figure.test_on))
@@ -47,18 +73,20 @@ def load_setting(study: Study, name: str, figure: OfSetting) -> Gathered:
     return runs
 
 
-def describe_setting(runs: Gathered) -> dict[str, Any]:
+def describe_setting(runs: Scores | Detected) -> dict[str, Any]:
     """The facts of a figure of one setting: what was trained and tested, and on how many cases."""
-    selection, test_set = runs.selection, runs.test_set
+    gathered, selection = runs.gathered, runs.gathered.selection
+    cases = np.ones(runs.images.nunique(), bool)
+    external = describe_external(gathered, runs.test_set) if isinstance(runs, Scores) and selection.test_on else ""
     return {
         "evaluation": selection.evaluation,
-        "dataset": runs.tested,
+        "dataset": gathered.tested,
         "setting": selection.settings[0],
-        "unit": test_set.unit,
-        "cases": len(test_set.targets),
+        "unit": runs.unit,
+        "cases": cases.size,
         "images": len(runs.images),
-        "patients": test_set.n_patients,
-        "external": "" if selection.test_on is None else describe_external(runs),
+        "patients": runs.count_patients(cases),
+        "external": external,
     }
 
 

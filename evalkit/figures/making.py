@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from evalkit.comparisons.cells import ALL, MEAN
+from evalkit.comparisons.cells import ALL, MEAN, Cell
 from evalkit.comparisons.external import describe_seen, find_origins
+from evalkit.comparisons.kinds.detections import Detected
+from evalkit.comparisons.kinds.scores import Scores
 from evalkit.comparisons.rows import read_rows
 from evalkit.comparisons.sections import gather_table
 from evalkit.config.loading import Study
-from evalkit.config.tables import CalibrationFigure, FractionsFigure, RanksFigure, RocFigure
+from evalkit.config.tables import (
+    BoxesFigure,
+    CalibrationFigure,
+    FractionsFigure,
+    PrecisionRecallFigure,
+    RanksFigure,
+    RocFigure,
+)
 from evalkit.datasets.overlap import describe_overlap
 from evalkit.errors import InputError
 from evalkit.figures.calibration import measure_calibration
 from evalkit.figures.confusion import count_calls
+from evalkit.figures.detection_curves import trace_froc, trace_precision_recall
 from evalkit.figures.facts import describe_figure, note_gaps
 from evalkit.figures.files import FigureData, write_figure_data
 from evalkit.figures.fractions import collect_points
-from evalkit.figures.loading import OfSetting, describe_setting, iterate_everyone, load_setting
+from evalkit.figures.loading import (
+    OfDetections,
+    OfSetting,
+    describe_setting,
+    iterate_everyone,
+    load_detections,
+    load_setting,
+)
+from evalkit.figures.pictures import show_boxes
 from evalkit.figures.ranks import FEWEST_BLOCKS, Block, rank_backbones, require_independent
 from evalkit.figures.roc import trace_curves
 from evalkit.seeds import seed_from
@@ -59,12 +78,14 @@ def compute_figure(study: Study, name: str) -> FigureData:
         return _of_fractions(study, name, figure)
     if isinstance(figure, RanksFigure):
         return _of_ranks(study, name, figure)
+    if isinstance(figure, OfDetections):
+        return _of_detections(study, name, figure)
     return _of_setting(study, name, figure)
 
 
 def _of_setting(study: Study, name: str, figure: OfSetting) -> FigureData:
     runs = load_setting(study, name, figure)
-    cells = runs.cells[runs.selection.settings[0]]
+    cells = runs.cells[runs.gathered.selection.settings[0]]
     if isinstance(figure, RocFigure):
         rows, own = trace_curves(
             runs.test_set,
@@ -78,10 +99,36 @@ def _of_setting(study: Study, name: str, figure: OfSetting) -> FigureData:
         rows, own = measure_calibration(runs.test_set, cells, multiclass=runs.multiclass, bins=figure.bins)
     else:
         rows, own = count_calls(runs.test_set, cells)
-    shown = [cell.backbone for cell in cells if cell.repeats]
-    own["notes"] += describe_seen(study, shown, runs.reports)
-    general = describe_figure(study, name, backbones=shown, datasets=runs.reports)
-    return FigureData(rows, {**general, **describe_setting(runs), **own})
+    return FigureData(rows, _join_facts(study, name, runs, cells, own))
+
+
+def _of_detections(study: Study, name: str, figure: OfDetections) -> FigureData:
+    runs = load_detections(study, name, figure)
+    cells = runs.cells[runs.gathered.selection.settings[0]]
+    if isinstance(figure, BoxesFigure):
+        rows, own, pictures = show_boxes(study, figure, runs)
+    else:
+        trace = trace_precision_recall if isinstance(figure, PrecisionRecallFigure) else trace_froc
+        pictures = ()
+        rows, own = trace(
+            runs.cases,
+            cells,
+            iou=figure.iou,
+            resamples=figure.resamples,
+            confidence_level=figure.confidence_level,
+            seed=seed_from(purpose="bootstrap", figure=name, evaluation=figure.evaluation),
+        )
+    return FigureData(rows, _join_facts(study, name, runs, cells, own), pictures)
+
+
+def _join_facts(
+    study: Study, name: str, runs: Scores | Detected, cells: Sequence[Cell[Any]], own: dict[str, Any]
+) -> dict[str, Any]:
+    """The facts of a figure of one setting: those that all have, and its own."""
+    shown, datasets = [cell.backbone for cell in cells if cell.repeats], runs.gathered.reports
+    general = describe_figure(study, name, backbones=shown, datasets=datasets)
+    notes = [*own["notes"], *describe_seen(study, shown, datasets)]
+    return {**general, **describe_setting(runs), **own, "notes": notes}
 
 
 def _of_fractions(study: Study, name: str, figure: FractionsFigure) -> FigureData:
@@ -103,7 +150,7 @@ def _of_fractions(study: Study, name: str, figure: FractionsFigure) -> FigureDat
 
     points, own = collect_points(rows, values)
     numbered = set(points["backbone"][points["value"].notna()])
-    shown, datasets = [key for key in study.backbones if key in numbered], table.runs.reports
+    shown, datasets = [key for key in study.backbones if key in numbered], table.predictions.gathered.reports
     if not shown:
         raise InputError(
             f"no backbone has a number in table {figure.table}: {' '.join(own['notes'])}",

@@ -25,6 +25,9 @@ LABELS = (
     "effusion",
 )
 
+#: Findings that nobody has by chance, drawn after all others where a data set asks for them.
+SIDED = ("right consolidation", "left consolidation")
+
 #: Share of studies with a finding; the five classes of the CheXpert competition are frequent enough for small draws.
 PREVALENCE: Mapping[str, float] = MappingProxyType(
     {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def mark(scene: Scene, label: str, strength: float, rng: np.random.Generator) ->
     scene : Scene
         Changed in place.
     label : str
-        One of `disease.LABELS`.
+        One of `disease.LABELS` or `disease.SIDED`.
     strength : float
         In (0, 1).
     rng : numpy.random.Generator
@@ -151,7 +152,10 @@ def _mark_interstitial(scene: Scene, strength: float, rng: np.random.Generator) 
 
 
 def _mark_consolidation(scene: Scene, strength: float, rng: np.random.Generator) -> Field:
-    side = _side(rng)
+    return _consolidate(scene, strength, rng, _side(rng))
+
+
+def _consolidate(scene: Scene, strength: float, rng: np.random.Generator, side: float) -> Field:
     thorax, plane = scene.thorax, scene.plane
     y = rng.uniform(-8.0, thorax.dome - 1.5) if rng.random() < 0.35 else rng.uniform(1.0, thorax.dome - 1.0)
     x = side * rng.uniform(0.42, 0.75) * thorax.half_width_at(y)
@@ -242,6 +246,8 @@ _MARKS: dict[str, Callable[[Scene, float, np.random.Generator], Field | tuple[Fi
     "edema": _mark_edema,
     "interstitial opacity": _mark_interstitial,
     "consolidation": _mark_consolidation,
+    "right consolidation": partial(_consolidate, side=-1.0),
+    "left consolidation": partial(_consolidate, side=1.0),
     "nodule": _mark_nodule,
     "pneumothorax": _mark_pneumothorax,
     "effusion": _mark_effusion,

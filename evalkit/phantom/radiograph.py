@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit.phantom.anatomy import Thorax
 from evalkit.phantom.devices import draw_devices, draw_frame, draw_marker
-from evalkit.phantom.disease import LABELS
+from evalkit.phantom.disease import LABELS, SIDED
 from evalkit.phantom.exposure import Exposure, detect, develop, display_window, draw_exposure
 from evalkit.phantom.fields import Field
 from evalkit.phantom.findings import deform, mark
@@ -117,7 +117,7 @@ def render(patient: Patient, study: Study, *, view: View = "frontal", size: int 
     _add_vessels(scene, patient)
     findings = tuple(
         _outline(label, study.strengths[label], place)
-        for label in LABELS
+        for label in (*LABELS, *SIDED)
         if label in study.strengths
         for place in mark(scene, label, study.strengths[label], random_stream(patient, "finding", label=label))
         if place.max() > _VISIBLE

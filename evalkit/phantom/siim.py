@@ -1,6 +1,6 @@
 """Phantoms in the layout of SIIM-FISABIO-RSNA COVID-19: train/<study>/<series>/<image>.dcm and two tables.
 
-An opacity is a consolidation, an interstitial opacity or both; each lung that shows one has a box around it.
+An opacity is a consolidation; each lung that shows one has a box around it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from evalkit.atomic import write_text
 from evalkit.phantom.dicom import DicomHeader
-from evalkit.phantom.disease import PREVALENCE
+from evalkit.phantom.disease import PREVALENCE, SIDED
 from evalkit.phantom.dominant import DrawnClass, allot, kind_of
 from evalkit.phantom.order import Order, studies_of
 from evalkit.phantom.patients import Patient, Study, random_stream
@@ -27,15 +27,13 @@ from evalkit.phantom.writing import Outlines, Row, Shot, Written, write_folder
 #: is shared out, and what an appearance is made of, is this project's choice.
 CLASSES = (
     DrawnClass("Negative for Pneumonia", None, 0.32),
-    DrawnClass("Typical Appearance", "interstitial opacity", 0.30),
+    DrawnClass("Typical Appearance", "consolidation", 0.30),
     DrawnClass("Indeterminate Appearance", "consolidation", 0.24),
     DrawnClass("Atypical Appearance", "consolidation", 0.14),
 )
 
-_OPACITIES = ("consolidation", "interstitial opacity")
-#: Strengths of opacities: subtle at one end and obvious at the other, but none that nobody would box.
-_WEAKEST = {"consolidation": 0.35, "interstitial opacity": 0.6}
-_STRONGEST = 0.98
+#: Strengths of opacities: faint at one end and obvious at the other, but none that nobody would box.
+_WEAKEST, _STRONGEST = 0.45, 0.98
 _DRIFT = 0.05
 _MOST_STUDIES = 2
 #: Shares of studies with a second image, and of those in which it is a series of its own.
@@ -133,12 +131,12 @@ def _strengths(patient: Patient, study: Study, kind: DrawnClass) -> dict[str, fl
     strengths = {label: strength for label, strength in study.strengths.items() if label == "cardiomegaly"}
     if kind.finding is None:
         return strengths
-    level, both = random_stream(patient, "siim opacities").random(2)
+    *levels, first = random_stream(patient, "siim opacities").random(3)
     drift = random_stream(patient, "siim drift", study=study.number).normal(0, _DRIFT)
-    shown = [kind.finding, *(["consolidation"] if kind.name == "Typical Appearance" and both < 0.5 else [])]
-    for finding in shown:
-        weakest = _WEAKEST[finding]
-        strengths[finding] = float(np.clip(weakest + (_STRONGEST - weakest) * level + drift, weakest, _STRONGEST))
+    # A typical appearance is one in both lungs.
+    lungs = SIDED if kind.name == "Typical Appearance" else (SIDED[:1] if first < 0.5 else SIDED[1:])
+    for lung, level in zip(lungs, levels, strict=False):
+        strengths[lung] = float(np.clip(_WEAKEST + (_STRONGEST - _WEAKEST) * level + drift, _WEAKEST, _STRONGEST))
     if kind.name == "Atypical Appearance":
         strengths["effusion"] = 0.5
     return strengths
@@ -146,7 +144,7 @@ def _strengths(patient: Patient, study: Study, kind: DrawnClass) -> dict[str, fl
 
 def _outline_lungs(radiograph: Radiograph) -> Outlines:
     """One box for each lung that shows an opacity."""
-    found = [each for each in radiograph.findings if each.label in _OPACITIES]
+    found = [each for each in radiograph.findings if each.label in SIDED]
     if not found:
         return []
     mask = np.logical_or.reduce([each.mask for each in found])

@@ -6,9 +6,11 @@ import argparse
 
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config import load_study
+from evalkit.config.detection import Detection
 from evalkit.datasets.manifest import load_manifest
 from evalkit.errors import InputError
 from evalkit.packing.packed import load_packed
+from evalkit.packing.ragged import load_ragged
 from evalkit.splits.making import make_splits
 from evalkit.splits.stored import write_splits
 
@@ -22,13 +24,18 @@ def main() -> None:
     study = load_study(arguments.study)
     evaluation = study.evaluation(arguments.evaluation)
     manifest = load_manifest(study.layout.manifest(evaluation.dataset))
-    folder = study.layout.packed(evaluation.dataset, study.file.image_size)
-    packed = load_packed(folder)
+    size = ""
+    if isinstance(evaluation, Detection):
+        folder, size = study.layout.ragged(evaluation.dataset, evaluation.longest), f" --longest {evaluation.longest}"
+        packed = load_ragged(folder).packed
+    else:
+        folder = study.layout.packed(evaluation.dataset, study.file.image_size)
+        packed = load_packed(folder)
     if packed.report["manifest"] != manifest.fingerprint():
         raise InputError(
             f"{folder} was packed from another manifest",
             "a packed data set made from the manifest as it is now",
-            f"pack it again: python -m evalkit.packing --study {study.source} --dataset {evaluation.dataset}",
+            f"pack it again: python -m evalkit.packing --study {study.source} --dataset {evaluation.dataset}{size}",
         )
     splits = make_splits(manifest, packed.index, evaluation, name=arguments.evaluation, seed=study.file.seed)
     path = study.layout.splits(arguments.evaluation)

@@ -14,6 +14,7 @@ from torch import nn
 from evalkit.config.recipe import Recipe
 from evalkit.records import RunRecord
 from evalkit.training.batches import Batches
+from evalkit.training.describing import describe_fits
 from evalkit.training.devices import Hardware
 from evalkit.training.examples import Examples
 from evalkit.training.loop import Fit
@@ -106,25 +107,7 @@ class Classifier:
 
     def describe(self) -> RunRecord:
         """How the training went, for a record."""
-        best = self.best
-        images = best.step * self.batch_size
-        return {
-            "outcome": best.outcome,
-            "selection": {
-                "lr": best.lr,
-                "steps": best.step,
-                "best_step": best.best_step,
-                "score": best.best.value if best.best else None,
-                "kind": best.best.kind if best.best else None,
-                "tried": [
-                    {"lr": each.lr, "outcome": each.outcome, "steps": each.step, "history": each.history}
-                    for each in self.fits
-                ],
-            },
-            "micro_batch": best.micro_batch,
-            "images_per_second": round(images / best.seconds, 2) if best.seconds else 0.0,
-            "peak_memory_bytes": self.session.hardware.peak_memory(),
-        }
+        return describe_fits(self.best, self.fits, batch_size=self.batch_size, hardware=self.session.hardware)
 
 
 def train_classifier(

@@ -31,8 +31,8 @@ Outcome = Literal["done", "diverged", "out of memory"]
 
 #: Scores the network on validation images, a number of them at a time.
 Validate = Callable[[nn.Module, int], Score]
-#: Brings a network up to date after so many steps.
-Settle = Callable[[nn.Module, int], None]
+#: Brings a network up to date after so many steps of so many images at a time.
+Settle = Callable[[nn.Module, int, int], None]
 
 
 @dataclass
@@ -112,8 +112,8 @@ def fit(
         Where to go on from, and where to save.
     progress : Progress
     settle : callable, optional
-        Called with the network and the step before each validation, in every process: for what must be brought up to
-        date beside the weights.
+        Called with the network, the step and the micro-batch before each validation, in every process: for what must
+        be brought up to date beside the weights.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def fit(
         if run.step in validations:
             with meter.paused():
                 if settle is not None:
-                    settle(network, run.step)
+                    settle(network, run.step, run.micro_batch)
                 score = ranks.from_first(validate(network, run.micro_batch) if ranks.is_first else None)
             assert score is not None
             if not math.isfinite(score.value):

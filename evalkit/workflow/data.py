@@ -75,10 +75,21 @@ def dataset_files(study: Study, dataset: str) -> list[Path]:
     return [study.layout.manifest(dataset), study.layout.packed(dataset, study.file.image_size) / "packing.json"]
 
 
+def divided_files(study: Study, evaluation: str) -> list[Path]:
+    """What an evaluation's splits are made from: its data set, packed as its task asks for."""
+    entry = study.evaluation(evaluation)
+    if isinstance(entry, Detection):
+        return [
+            study.layout.manifest(entry.dataset),
+            study.layout.ragged(entry.dataset, entry.longest) / "packing.json",
+        ]
+    return dataset_files(study, entry.dataset)
+
+
 def evaluated_files(study: Study, evaluation: str) -> list[Path]:
     """What an evaluation's runs read of data sets: its own, and those it is tested on as well."""
-    entry = study.evaluation(evaluation)
-    return [path for name in (entry.dataset, *entry.test_on) for path in dataset_files(study, name)]
+    elsewhere = [path for name in study.evaluation(evaluation).test_on for path in dataset_files(study, name)]
+    return divided_files(study, evaluation) + elsewhere
 
 
 def copies_files(study: Study, evaluation: str, setting: str) -> list[Path]:

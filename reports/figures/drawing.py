@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 
 from evalkit.figures.files import FigureData, read_figure_data
 from reports.figure_style import figure_style, save_figure
+from reports.figures.boxes import draw_boxes
 from reports.figures.calibration import draw_calibration
 from reports.figures.confusion import draw_confusion
+from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
 from reports.figures.ranks import draw_ranks
 from reports.figures.roc import draw_roc
@@ -22,6 +24,9 @@ KINDS: Mapping[str, Callable[[FigureData], Figure]] = {
     "fractions": draw_fractions,
     "confusion": draw_confusion,
     "calibration": draw_calibration,
+    "precision_recall": draw_precision_recall,
+    "froc": draw_froc,
+    "boxes": draw_boxes,
     "cd": draw_ranks,
 }
 

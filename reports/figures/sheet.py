@@ -21,7 +21,7 @@ _LINE, _TITLE, _MARGIN, _HANDLE = 0.14, 0.17, 0.06, 0.5
 
 _TITLE_SIZE = SMALLEST + 2
 
-Corner = Literal["upper left", "lower right"]
+Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 
 #: Points: a line among many.
 THIN = 1.0
@@ -134,9 +134,10 @@ def entitle(axis: Axes, title: str, note: str = "", *, width: float) -> None:
         axis.annotate("\n".join(lines), (0, 1), xycoords="axes fraction", color=GREY, **above)
 
 
-def draw_unit_square(axis: Axes) -> None:
+def draw_unit_square(axis: Axes, *, diagonal: bool = True) -> None:
     """Let both axes of a panel run from 0 to 1, and draw the diagonal."""
-    axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
+    if diagonal:
+        axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
     axis.set_xlim(*UNIT_LIMITS)
     axis.set_ylim(*UNIT_LIMITS)
     axis.set_xticks(*UNIT_TICKS)

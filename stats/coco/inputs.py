@@ -50,6 +50,12 @@ class GroundTruth:
     ignored: Flags
     notes: tuple[str, ...]
 
+    def count_boxes(self) -> NDArray[np.float64]:
+        """How many boxes of each category each image has that count; (categories, images)."""
+        counts = np.zeros((len(self.category_ids), len(self.image_ids)))
+        np.add.at(counts, (self.category[~self.ignored], self.image[~self.ignored]), 1)
+        return counts
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:

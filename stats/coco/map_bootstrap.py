@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -199,22 +198,13 @@ class _Measure:
             raise ValueError(f"metric is {metric!r}; expected one of {', '.join(METRICS)}")
         self._patient, self.n_groups = patients_of_images(groups, truth.image_ids)
         n_images, n_categories = len(truth.image_ids), len(truth.category_ids)
-        counted = ~truth.ignored
-        self._boxes = np.zeros((n_categories, n_images), np.float64)
-        np.add.at(self._boxes, (truth.category[counted], truth.image[counted]), 1)
+        self._boxes = truth.count_boxes()
 
         self.detections = read_detections(detections, truth, name)
         matches = match_detections(truth, self.detections, IOU_THRESHOLDS[METRICS[metric]])
-        cuts = np.searchsorted(matches.category, np.arange(n_categories + 1))
         self._categories = [
-            WeightedPrecision(
-                matches.image[start:stop],
-                matches.score[start:stop],
-                matches.true[start:stop],
-                matches.ignored[start:stop],
-                n_images,
-            )
-            for start, stop in pairwise(cuts.tolist())
+            WeightedPrecision(matches.image[own], matches.score[own], matches.true[own], matches.ignored[own], n_images)
+            for own in matches.split(n_categories)
         ]
         self._detections = np.bincount(matches.image, minlength=n_images).astype(np.float64)
         self.n_rows = max(category.n_rows for category in self._categories)

@@ -29,6 +29,10 @@ class Matches:
         Matched to a box that counts.
     ignored : ndarray of bool (n, thresholds)
         Counts neither as true nor as false.
+    row : ndarray of int (n,)
+        Place among the detections given; those beyond `MAX_DETECTIONS` are left out.
+    found : ndarray of bool (boxes, thresholds)
+        Whether a box of the ground truth was matched.
     """
 
     category: Integers
@@ -36,6 +40,12 @@ class Matches:
     score: NDArray[np.float64]
     true: Flags
     ignored: Flags
+    row: Integers
+    found: Flags
+
+    def split(self, n_categories: int) -> list[slice]:
+        """The detections of each category."""
+        return [slice(*ends) for ends in pairwise(np.searchsorted(self.category, np.arange(n_categories + 1)).tolist())]
 
 
 def match_detections(truth: GroundTruth, detections: Detections, iou_thresholds: NDArray[np.float64]) -> Matches:
@@ -81,7 +91,15 @@ def match_detections(truth: GroundTruth, detections: Detections, iou_thresholds:
 
     category, image, score = detections.category[order], detections.image[order], detections.score[order]
     ranked = np.lexsort((-score, category))
-    return Matches(category[ranked], image[ranked], score[ranked], (matched & ~ignored)[ranked], ignored[ranked])
+    return Matches(
+        category=category[ranked],
+        image=image[ranked],
+        score=score[ranked],
+        true=(matched & ~ignored)[ranked],
+        ignored=ignored[ranked],
+        row=order[ranked],
+        found=taken,
+    )
 
 
 def _candidates(

@@ -8,6 +8,7 @@ last, since precision rises along them. All counts are whole numbers, hence the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,16 @@ class WeightedPrecision:
 
     def __call__(self, weights: Weights, n_boxes: Integers) -> NDArray[np.float64]:
         """Return the average precision of every column of weights (images, replicates), given the boxes in each."""
+        areas = [_area(*steps) for steps in self._steps(weights, n_boxes)]
+        return sum(areas, np.zeros(weights.shape[1])) / len(self._curves)
+
+    def interpolate(self, weights: Weights, n_boxes: Integers) -> NDArray[np.float64]:
+        """Return the precision at each recall threshold (replicates, 101), whose mean is the average precision."""
+        curves = [_curve(*steps) for steps in self._steps(weights, n_boxes)]
+        return sum(curves, np.zeros((weights.shape[1], RECALL_THRESHOLDS.size))) / len(self._curves)
+
+    def _steps(self, weights: Weights, n_boxes: Integers) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+        """For each IoU threshold with a true detection, what `_rise` says of every replicate."""
         largest = int(weights.max())
         if largest > self._n_copies and self._mixed.any():
             self._arrange(largest)
@@ -93,14 +104,18 @@ class WeightedPrecision:
             weights = np.concatenate([weights, drawn.astype(weights.dtype)])
         called = cumulate_rows(self._called @ weights)
         reached, first = _recalls_reached(n_boxes)
-        areas = [_area(curve, weights, called, reached, first) for curve in self._curves if curve.source.size]
-        return sum(areas, np.zeros(weights.shape[1])) / len(self._curves)
+        for curve in self._curves:
+            if curve.source.size:
+                yield _rise(curve, weights, called, reached, first)
 
 
-def _area(
+def _rise(
     curve: _Curve, weights: Weights, called: Weights, reached: NDArray[np.uint8], first: Integers
-) -> NDArray[np.float64]:
-    """Mean over recall thresholds of the highest precision from where the threshold is reached, 0 if it is not."""
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """For each true detection, how many recall thresholds it is the first to reach, and the highest precision from it.
+
+    Both (steps, replicates).
+    """
     found, counted = cumulate_rows(weights[curve.source]), called[curve.step]
     if curve.ignored_source.size:
         left_out = np.zeros((curve.ignored_source.size + 1, weights.shape[1]), weights.dtype)
@@ -111,7 +126,20 @@ def _area(
     so_far = reached[found.astype(np.intp) + first]
     newly = so_far.copy()
     newly[1:] -= so_far[:-1]
+    return newly, precision
+
+
+def _area(newly: NDArray[np.uint8], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over recall thresholds of the highest precision from where the threshold is reached, 0 if it is not."""
     return np.einsum("kb,kb->b", newly, precision) / RECALL_THRESHOLDS.size
+
+
+def _curve(newly: NDArray[np.uint8], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same without the mean (replicates, 101)."""
+    curve = np.zeros((newly.shape[1], RECALL_THRESHOLDS.size))
+    there = np.arange(RECALL_THRESHOLDS.size) < newly.sum(axis=0, dtype=np.intp)[:, None]
+    curve[there] = np.repeat(precision.T.ravel(), newly.T.ravel())
+    return curve
 
 
 def _recalls_reached(n_boxes: Integers) -> tuple[NDArray[np.uint8], Integers]:

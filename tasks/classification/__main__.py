@@ -6,13 +6,13 @@ Probes read features, which ``python -m tasks.classification features --study S 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from evalkit.atomic import write_json
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import Study, load_study
 from evalkit.plan import parse_span
 from evalkit.training.environment import prepare_environment
+from tasks.jobs import add_record_arguments, add_run_arguments
 
 
 def main() -> None:
@@ -20,20 +20,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.classification", description="Train and predict.")
     commands = parser.add_subparsers(required=True, metavar="run|features")
     run = commands.add_parser("run", help="do some repeats of one cell")
-    add_study_argument(run)
-    run.add_argument("--evaluation", required=True, help="an evaluation of the study")
-    run.add_argument("--setting", required=True, help="a setting of it, such as regime=finetune,fraction=0.1")
-    run.add_argument("--backbone", required=True, help="a backbone of the study")
-    run.add_argument("--repeat", required=True, help="a repeat, such as 0, or a span, such as 0-9")
-    run.add_argument("--retry-failed", action="store_true", help="do runs again that diverged or ran out of memory")
+    add_run_arguments(run)
     run.set_defaults(do=_run)
     features = commands.add_parser("features", help="compute a frozen backbone's features of a data set")
     add_study_argument(features)
     features.add_argument("--dataset", required=True, help="a data set of the study")
     features.add_argument("--backbone", required=True, help="a backbone of the study")
-    for command in (run, features):
-        command.add_argument("--record", type=Path, help="write the job's record here when all is done")
-        command.add_argument("--attempt", type=int, default=0, help="a number for the job's record")
+    add_record_arguments(features)
     features.set_defaults(do=_make_features)
     arguments = parser.parse_args()
     study = load_study(arguments.study)

@@ -1,20 +1,17 @@
-"""Jobs: some repeats of one cell, done one after the other in this process."""
+"""Jobs of classification: fine-tuning or probing some repeats of one cell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from evalkit.atomic import write_json
 from evalkit.config.loading import Study
-from evalkit.errors import InputError
-from evalkit.plan import count_repeats
 from evalkit.records import RunRecord
 from evalkit.settings import read_setting
-from evalkit.training.session import training_session
+from evalkit.training.session import Session
 from tasks.classification.plans import Material, load_material, plan_run
 from tasks.classification.runs import Learner, do_run
+from tasks.jobs import do_repeats
 
 
 def run_job(
@@ -30,38 +27,16 @@ def run_job(
 ) -> list[RunRecord]:
     """Do some repeats of a cell in this process, those that are not done yet.
 
-    Parameters
-    ----------
-    study : Study
-    evaluation, setting, backbone : str
-        The cell.
-    repeats : sequence of int
-        Which repeats.
-    retry_failed : bool
-        Do runs again that diverged or ran out of memory with the same key.
-    record : pathlib.Path, optional
-        Where to write the job's record when all repeats are done.
-    attempt : int
-        Written into the job's record.
-
-    Returns
-    -------
-    list of RunRecord
-        One for each repeat.
-
-    Raises
-    ------
-    InputError
-        The cell is not in the study, or something that the runs need has not been made.
+    With `retry_failed`, runs are done again that diverged or ran out of memory with the same key. The other
+    parameters, results and errors are those of `tasks.jobs.do_repeats`.
     """
-    _check_cell(study, evaluation, setting, repeats)
-    with training_session(study) as session:
+
+    def prepare(session: Session) -> Callable[[int], RunRecord]:
         material = load_material(study, evaluation, setting, backbone)
         learner = _choose_learner(material)
-        records = [do_run(plan_run(material, each, session), learner, retry_failed=retry_failed) for each in repeats]
-        if record is not None and session.ranks.is_first:
-            write_json(record, _summarise(material, records, attempt))
-    return records
+        return lambda repeat: do_run(plan_run(material, repeat, session), learner, retry_failed=retry_failed)
+
+    return do_repeats(study, evaluation, setting, backbone, repeats, prepare, record=record, attempt=attempt)
 
 
 def _choose_learner(material: Material) -> Learner:
@@ -73,37 +48,3 @@ def _choose_learner(material: Material) -> Learner:
     from tasks.classification.finetuning import Finetuning
 
     return Finetuning()
-
-
-def _check_cell(study: Study, evaluation: str, setting: str, repeats: Sequence[int]) -> None:
-    entry = study.classification(evaluation)
-    settings = entry.list_settings()
-    if setting not in settings:
-        raise InputError(
-            f"the evaluation {evaluation!r} has no setting {setting!r}", f"one of {', '.join(settings)}", "correct it"
-        )
-    count = count_repeats(entry, setting)
-    if max(repeats) >= count:
-        raise InputError(
-            f"repeat {max(repeats)} of {evaluation}, {setting}",
-            f"repeats from 0 to {count - 1}",
-            "correct the argument, or raise 'repeats' (or, where nothing is drawn, 'seeds') in the study",
-        )
-
-
-def _summarise(material: Material, records: list[RunRecord], attempt: int) -> dict[str, Any]:
-    return {
-        "evaluation": material.evaluation,
-        "setting": material.setting,
-        "backbone": material.backbone,
-        "attempt": attempt,
-        "runs": [
-            {
-                "repeat": record["run"]["repeat"],
-                "key": record["key"],
-                "outcome": record["outcome"],
-                "outputs": record["outputs"],
-            }
-            for record in records
-        ],
-    }

@@ -3,14 +3,7 @@
 from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash
 
-RETRY_FAILED = str(config.get("retry_failed", False)).lower() == "true"
-# Not a parameter: the jobs that have something to retry are told by `attempt`, and no other may run for it.
-RETRY_OPTION = "--retry-failed" if RETRY_FAILED else ""
-RUN = (
-    "{PYTHON} -m tasks.classification run --study {study.source:q} --evaluation {wildcards.evaluation}"
-    " --setting {wildcards.setting:q} --backbone {wildcards.backbone} --repeat {wildcards.span}"
-    " --attempt {params.attempt} {RETRY_OPTION} --record {output:q} > {log:q} 2>&1"
-)
+CLASSIFY = "{PYTHON} -m tasks.classification run " + JOB
 
 
 rule finetune:
@@ -25,7 +18,7 @@ rule finetune:
     log:
         layout.root / "logs/runs/{evaluation}/{setting}/{backbone}/repeats-{span}.log",
     wildcard_constraints:
-        setting="(?!regime=probe)[a-z]+=[^/]+",
+        setting="(?!regime=probe)(regime|fraction|trainset)=[^/]+",
     threads: study.file.threads
     resources:
         training=1,
@@ -35,7 +28,7 @@ rule finetune:
         code=code_hash("tasks.classification.finetuning"),
         attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
     shell:
-        RUN
+        CLASSIFY
 
 
 # The features themselves are no output: Snakemake would delete them before a job that has nothing to do.
@@ -80,4 +73,4 @@ rule probe:
         code=code_hash("tasks.classification.probing"),
         attempt=lambda wildcards: facts.attempt(study, wildcards, retry_failed=RETRY_FAILED),
     shell:
-        RUN
+        CLASSIFY

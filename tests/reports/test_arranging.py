@@ -84,6 +84,8 @@ def test_settings_are_named_by_what_varies():
     assert label_setting(both[0], both) == "1 %, C4"
     assert label_setting(ALL, [ALL]) == "100 %"
     assert label_setting("head=C4", ["head=C4"]) == "C4"
+    heads = ["head=R50-C4", "head=R50-DC5"]
+    assert [label_setting(head, heads) for head in heads] == ["R50-C4", "R50-dilated-C5"]
     assert label_setting("", [""]) == ""
 
 

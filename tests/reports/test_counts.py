@@ -218,6 +218,44 @@ def test_draws_are_explained_where_there_are_any(render):
     assert "draws" not in render(count(["Edema"], TRAINSETS), task="multilabel")[".md"]
 
 
+def count_boxes(labels):
+    """Rows of a detection, with numbers that tell their place."""
+    rows = []
+    for number, split in enumerate(("train", "validation", "test"), start=1):
+        for place, label in enumerate(labels, start=1):
+            rows.append(row("", split, label, "with a box", 10 * number + place, place, boxes=1000 * number + place))
+        rows.append(row("", split, "all", "with a box", 60 + number, 6, boxes=2000 + number))
+        rows.append(row("", split, "all", "without a box", 70 + number, 7, boxes=0.0))
+        rows.append(row("", split, "all", "", 80 + number, 8, boxes=2000 + number))
+    return [*rows, row("", "set aside", "all", "", 5, 5, boxes=0.0)]
+
+
+def test_boxes_stand_below_images_and_patients(render):
+    texts = render(count_boxes(["opacity", "nodule"]), task="detection")
+    lines = [line for line in texts[".md"].splitlines() if line.startswith("| ")][2:]
+    assert lines == [
+        "| opacity | 11 (1)<br>1,001 boxes | 21 (1)<br>2,001 boxes | 31 (1)<br>3,001 boxes |",
+        "| nodule | 12 (2)<br>1,002 boxes | 22 (2)<br>2,002 boxes | 32 (2)<br>3,002 boxes |",
+        "| Any class | 61 (6)<br>2,001 boxes | 62 (6)<br>2,002 boxes | 63 (6)<br>2,003 boxes |",
+        "| Without a box | 71 (7) | 72 (7) | 73 (7) |",
+        "| All images | 81 (8)<br>2,001 boxes | 82 (8)<br>2,002 boxes | 83 (8)<br>2,003 boxes |",
+    ]
+    assert (
+        "Cells: images with a box of the class and, in parentheses, patients with at least one of them; then boxes."
+        in (texts[".md"])
+    )
+    assert "An image may have boxes of several classes" in texts[".md"]
+    assert "<span>1,001 boxes</span>" in texts[".html"]
+    assert "11 (1); 1,001 boxes" in texts[".tex"]
+
+
+def test_boxes_of_one_class_are_counted_once(render):
+    texts = render(count_boxes(["opacity"]), task="detection")
+    assert "Any class" not in texts[".md"]
+    assert "Cells: images with a box and, in parentheses" in texts[".md"]
+    assert "several classes" not in texts[".md"]
+
+
 def test_missing_facts_are_refused(tmp_path):
     write_counts(tmp_path / "table2.csv", count(["Normal"], TRAINSETS))
     with pytest.raises(InputError, match=r"table2\.json cannot be read[^$]*python -m evalkit\.counting"):

@@ -132,3 +132,33 @@ def test_settings_of_several_words_are_told_apart(rows, context):
 
 def test_an_external_test_is_told(rows, context):
     assert "External test: so and so." in write_footnotes(rows, {**context, "external": "External test: so and so."})
+
+
+def test_detections_are_counted_as_images_and_boxes(make_row, context):
+    heads = ["head=R50-C4", "head=R50-DC5"]
+    changes = {"ci_method": "map_bootstrap percentile", "unit": "image", "n": 40, "sd": float("nan")}
+    rows = to_frame(
+        [
+            make_row(
+                head, "mean", backbone, metric="ap50", **changes, test="" if backbone == "good" else "map_bootstrap"
+            )
+            for head in heads
+            for backbone in ("bad", "good")
+        ]
+    )
+    test_set = {
+        **{"images": 40, "patients": 30, "unit": "image", "cases": 40, "with_boxes": 25},
+        **{"boxes": {"opacity": 31, "nodule": 4}, "subgroups": {}},
+    }
+    facts = {
+        **{"task": "detection", "test_set": test_set, "runs": dict.fromkeys(heads, 1), "resamples": 2000},
+        "metrics": [{"name": "ap50", "label": "AP50", "higher_is_better": True}],
+        "tests": {"map_bootstrap": "bootstrap over test images, patients as clusters"},
+    }
+    footnotes = write_footnotes(rows, {**context, **facts})
+    assert find(footnotes, "Test set") == (
+        "Test set: 40 images of 30 patients; 25 images with a box, 15 without; boxes: opacity 31, nodule 4."
+    )
+    assert "bootstrap over test images, patients as clusters, 2,000 replicates" in find(footnotes, "Test:")
+    assert "percentiles of the bootstrap over images" in find(footnotes, "Cells")
+    assert "AP50 of one run per backbone." in find(footnotes, "Cells")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from evalkit.comparisons.estimation.base import (
 from evalkit.comparisons.procedure import Procedure
 
 Boxes = list[dict[str, Any]]
+_Key = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,29 +48,53 @@ class DetectionCases:
         """Names of the categories, in the order of their ids."""
         return tuple(str(each["name"]) for each in sorted(self.ground_truth["categories"], key=lambda one: one["id"]))
 
+    @cached_property
+    def boxes(self) -> dict[str, int]:
+        """How many boxes each class has; crowds do not count."""
+        counts = Counter(each["category_id"] for each in self.ground_truth["annotations"] if not each.get("iscrowd"))
+        ids = sorted(each["id"] for each in self.ground_truth["categories"])
+        return {name: counts[category] for name, category in zip(self.classes, ids, strict=True)}
+
+    @cached_property
+    def n_clusters(self) -> int:
+        """Patients or, where each image stands for itself, images."""
+        return len(self.ground_truth["images"]) if self.patients is None else len(set(self.patients.values()))
+
+    def within(self, images: Collection[Any]) -> DetectionCases:
+        """The cases of some images, by their ids."""
+        truth = dict(self.ground_truth)
+        truth["images"] = [each for each in truth["images"] if each["id"] in images]
+        truth["annotations"] = [each for each in truth["annotations"] if each["image_id"] in images]
+        of = self.patients
+        patients = None if of is None else {image: patient for image, patient in of.items() if image in images}
+        return DetectionCases(truth, patients)
+
 
 class DetectionEstimates:
-    """Average precision of detections, in one run of each model.
+    """Average precision of detections, as the mean over each model's runs.
 
-    Replicates are made once per model, on the same resamples of images for all of them.
+    Replicates are made once per run, on the same resamples of images for all of them; those of a model are the means
+    over its runs. How training varies between runs is therefore in the standard deviation and not in the test.
 
     Parameters
     ----------
     cases : DetectionCases
     procedure : Procedure
         Its metric is ap, ap50 or ap75.
+    runs : int
+        Runs that the study asks for in each cell of the setting.
     """
 
-    def __init__(self, cases: DetectionCases, procedure: Procedure) -> None:
-        self._cases, self._procedure = cases, procedure
+    def __init__(self, cases: DetectionCases, procedure: Procedure, runs: int = 1) -> None:
+        self._cases, self._procedure, self._runs = cases, procedure, runs
         self._metric = procedure.metric.name.upper()
-        self._values: dict[str, stats.AveragePrecision] = {}
-        self._replicates: dict[str, Floats] = {}
+        self._values: dict[_Key, Floats] = {}
+        self._replicates: dict[_Key, Floats] = {}
 
     @property
     def unit(self) -> str:
         """What estimates are made of."""
-        return "image"
+        return "repeat" if self._runs > 1 else "image"
 
     def primary_test(self, target: str) -> str:
         """The bootstrap over images."""
@@ -79,43 +106,49 @@ class DetectionEstimates:
 
     def why_undefined(self, target: str) -> str:
         """A class without a box has no average precision, and COCO leaves it out of the mean."""
-        if target == MEAN:
-            return ""
-        number = self._cases.classes.index(target)
-        category = sorted(each["id"] for each in self._cases.ground_truth["categories"])[number]
-        boxes = [each for each in self._cases.ground_truth["annotations"] if each["category_id"] == category]
-        return "" if any(not each.get("iscrowd") for each in boxes) else "undefined: no box"
+        boxes = self._cases.boxes
+        return "" if (any(boxes.values()) if target == MEAN else boxes[target]) else "undefined: no box"
 
     def why_not_resampled(self, target: str) -> str:
         """Why images, or patients, cannot be resampled, as a status; empty where they can."""
-        return why_alone(self._n_clusters, "image" if self._cases.patients is None else "patient")
+        return why_alone(self._cases.n_clusters, "image" if self._cases.patients is None else "patient")
+
+    def values(self, cell: Cell[Boxes], target: str) -> Floats:
+        """The average precision of each of a cell's runs (repeats,)."""
+        key = (cell.backbone, cell.repeats)
+        if key not in self._values:
+            found = [self._measure(detections) for detections in cell.outcomes]
+            self._values[key] = np.array([(each.mean, *each.per_class) for each in found])
+        return self._values[key][:, 0 if target == MEAN else 1 + self._cases.classes.index(target)]
 
     def estimate(self, cell: Cell[Boxes], target: str) -> Estimate:
         """Estimate a cell's average precision, with the percentiles of its replicates."""
         if not cell.repeats:
             return Estimate(status=cell.missing)
-        n = len(self._cases.ground_truth["images"])
-        why = self.why_undefined(target)
+        n = len(cell.repeats) if self._runs > 1 else len(self._cases.ground_truth["images"])
+        n_clusters, why = self._cases.n_clusters, self.why_undefined(target)
         if why:
-            return Estimate(n=n, n_clusters=self._n_clusters, status=why)
-        alone = bool(self.why_not_resampled(target))
-        bounds = (NAN, NAN) if alone else self._interval(cell, target)
+            return Estimate(n=n, n_clusters=n_clusters, status=why)
+        values, alone = self.values(cell, target), bool(self.why_not_resampled(target))
+        low, high = (NAN, NAN) if alone else self._interval(cell, target)
         return Estimate(
-            self._value(cell, target),
-            low=bounds[0],
-            high=bounds[1],
+            float(values.mean()),
+            sd=float(values.std(ddof=1)) if values.size > 1 else NAN,
+            low=low,
+            high=high,
             ci_method="" if alone else "map_bootstrap percentile",
             n=n,
-            n_clusters=self._n_clusters,
+            n_clusters=n_clusters,
             status=cell.status,
         )
 
     def compare(self, cell: Cell[Boxes], reference: Cell[Boxes], target: str, test: str) -> Difference:
-        """Compare two cells on the same resampled images."""
+        """Compare two cells on the same resampled images, on the runs that both have."""
         common, status = common_runs(cell, reference)
         if not common:
             return Difference(status=status)
-        values = self._value(cell, target), self._value(reference, target)
+        cell, reference = cell.keep(common), reference.keep(common)
+        values = float(self.values(cell, target).mean()), float(self.values(reference, target).mean())
         alone = self.why_not_resampled(target)
         if alone:
             return Difference(values[0] - values[1], status=alone)
@@ -125,42 +158,48 @@ class DetectionEstimates:
         level = self._procedure.confidence_level
         result = quietly(lambda: stats.difference_from_replicates(values[0], first, values[1], second, level))
         difference = from_result(result, level)
-        return replace(difference, status=status) if difference.status == "ok" else difference
+        notes = (*difference.notes, *self._tell_absent(cell)) if target == MEAN else difference.notes
+        return replace(difference, status=status, notes=notes) if difference.status == "ok" else difference
 
-    @property
-    def _n_clusters(self) -> int:
-        patients = self._cases.patients
-        return len(self._cases.ground_truth["images"]) if patients is None else len(set(patients.values()))
+    def replicates(self, cell: Cell[Boxes], target: str) -> Floats:
+        """Average precision on resampled images, or patients; the same resamples for every model and run."""
+        key = (cell.backbone, cell.repeats)
+        if key not in self._replicates:
+            self._replicates[key] = np.stack([self._resample(detections) for detections in cell.outcomes])
+        replicates = self._replicates[key]
+        if target != MEAN:
+            return replicates[..., self._cases.classes.index(target)].mean(axis=0)
+        # Like COCO, over the classes that have a box in the resample.
+        present = ~np.isnan(replicates)
+        total, count = np.where(present, replicates, 0.0).sum(axis=2), present.sum(axis=2)
+        means: Floats = np.divide(total, count, out=np.full(total.shape, NAN), where=count > 0)
+        return means.mean(axis=0)
 
     def _interval(self, cell: Cell[Boxes], target: str) -> tuple[float, float]:
         return percentiles(self.replicates(cell, target), self._procedure.confidence_level)
 
-    def _value(self, cell: Cell[Boxes], target: str) -> float:
-        if cell.backbone not in self._values:
-            self._values[cell.backbone] = quietly(
-                lambda: stats.average_precision(self._cases.ground_truth, cell.outcomes[0], metric=self._metric)
-            )
-        found = self._values[cell.backbone]
-        return found.mean if target == MEAN else float(found.per_class[self._cases.classes.index(target)])
+    def _tell_absent(self, cell: Cell[Boxes]) -> list[str]:
+        """Say so where resamples lack a class that the data have; they are the same for all cells."""
+        boxes = np.array(list(self._cases.boxes.values()))
+        of_run = self._replicates[cell.backbone, cell.repeats][0]
+        lacking = int(np.isnan(of_run[:, boxes > 0]).any(axis=1).sum())
+        told = f"{lacking:,} of {len(of_run):,} replicates lack a box of some class and are means over the others"
+        return [told] if lacking else []
 
-    def replicates(self, cell: Cell[Boxes], target: str) -> Floats:
-        """Average precision on resampled images, or patients; the same resamples for every model."""
-        if cell.backbone not in self._replicates:
-            self._replicates[cell.backbone] = quietly(
-                lambda: stats.map_replicates(
-                    self._cases.ground_truth,
-                    cell.outcomes[0],
-                    metric=self._metric,
-                    groups=self._cases.patients,
-                    n_resamples=self._procedure.resamples,
-                    rng=self._procedure.seed,
-                    per_class=True,
-                )
+    def _measure(self, detections: Boxes) -> stats.AveragePrecision:
+        truth = self._cases.ground_truth
+        return quietly(lambda: stats.average_precision(truth, detections, metric=self._metric))
+
+    def _resample(self, detections: Boxes) -> Floats:
+        """Replicates of one run (resamples, classes)."""
+        return quietly(
+            lambda: stats.map_replicates(
+                self._cases.ground_truth,
+                detections,
+                metric=self._metric,
+                groups=self._cases.patients,
+                n_resamples=self._procedure.resamples,
+                rng=self._procedure.seed,
+                per_class=True,
             )
-        replicates = self._replicates[cell.backbone]
-        if target != MEAN:
-            return replicates[:, self._cases.classes.index(target)]
-        # Like COCO, over the classes that have a box in the resample.
-        present = ~np.isnan(replicates)
-        total = np.where(present, replicates, 0.0).sum(axis=1)
-        return np.divide(total, present.sum(axis=1), out=np.full(total.shape, NAN), where=present.any(axis=1))
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.comparisons.draws import describe_draws
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy
 from evalkit.splits import make_splits
@@ -31,7 +31,7 @@ def make_report(**options):
     index = images[["image_id", "patient_id"]].copy()
     index["sha256"], index["low"], index["cap"] = [f"{row:032x}" for row in range(100)], 0.0, 100.0
     about = {"task": "multilabel", "dataset": "mine", "recipe": {"lr": 0.1, "steps": 1}, "repeats": 8}
-    evaluation = Evaluation.model_validate({**about, "settings": {"fraction": [0.05, 1.0]}, **options})
+    evaluation = Classification.model_validate({**about, "settings": {"fraction": [0.05, 1.0]}, **options})
     return make_splits(manifest, index, evaluation, name="e", seed=0).report
 
 

@@ -1,14 +1,14 @@
 """Metrics and ways of training in words."""
 
 from evalkit.comparisons.wording import TESTS, define_metrics, describe_ways
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.config.tables import Test
 from evalkit.metrics import METRICS
 
 
 def evaluate(**changes):
     values = {"task": "multiclass", "dataset": "d", "labels": ["a", "b"], "recipe": {"lr": 0.1, "steps": 1}}
-    return Evaluation.model_validate({**values, **changes})
+    return Classification.model_validate({**values, **changes})
 
 
 def test_every_test_of_a_study_has_its_words():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evalkit.config.datasets import FolderEntry
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
 from evalkit.splits.making import choose_labels
@@ -55,7 +55,9 @@ def test_the_folder_is_the_class_however_deep_the_image(folder):
         "Images in one folder for each of 3 classes. Patients are told apart by the files' names. "
         "Test set: patients drawn at random."
     )
-    evaluation = Evaluation.model_validate({"task": "multiclass", "dataset": "own", "recipe": {"lr": 0.1, "steps": 1}})
+    evaluation = Classification.model_validate(
+        {"task": "multiclass", "dataset": "own", "recipe": {"lr": 0.1, "steps": 1}}
+    )
     assert choose_labels(evaluation, manifest) == manifest.labels
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from evalkit.config.datasets import KermanyEntry
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
 from evalkit.images import read_gray
@@ -190,7 +190,7 @@ def test_the_public_test_stays_and_validation_is_drawn_from_training_patients(ke
     paths += [f"train/NORMAL/IM-{n:04d}-0001.jpeg" for n in range(1, 21)]
     manifest = read_dataset(entry(), kermany(*paths, *(path for path in KAGGLE if path.startswith("test"))))
     index = manifest.images[["image_id", "patient_id"]].assign(sha256=manifest.images["image_id"], low=0.0, cap=1.0)
-    evaluation = Evaluation.model_validate(
+    evaluation = Classification.model_validate(
         {"task": "multilabel", "dataset": "kermany", "recipe": {"lr": 0.1, "steps": 1}, "missing_class": "keep"}
     )
     splits = make_splits(manifest, index, evaluation, name="table8", seed=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalkit.config.datasets import CsvEntry
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets import read_dataset
 from evalkit.errors import InputError
 from evalkit.splits.labels import choose_labels
@@ -113,7 +113,7 @@ def test_a_table_without_labels_serves_for_pretraining_only(own_table):
     manifest = read_dataset(entry(), own_table("path,patient_id\n1.png,p1\n2.png,p2\n"))
     assert (manifest.labels, manifest.default_labels, len(manifest.images)) == ([], [], 2)
     recipe = {"lr": 0.001, "steps": 1}
-    evaluation = Evaluation.model_validate({"task": "multilabel", "dataset": "own", "recipe": recipe})
+    evaluation = Classification.model_validate({"task": "multilabel", "dataset": "own", "recipe": recipe})
     with pytest.raises(InputError, match="the data set 'own' has no label") as caught:
         choose_labels(evaluation, manifest)
     assert "contrastive pretraining only" in caught.value.remedy

@@ -14,8 +14,8 @@ from torch import Tensor
 from evalkit.checkpoints.canonical import canonicalise
 from evalkit.checkpoints.reading import RawCheckpoint
 from evalkit.checkpoints.writing import save_canonical
-from evalkit.detection.engine import Target
 from evalkit.config.detector import DetectorSpec
+from evalkit.detection.engine import Target
 
 CanonicalWeights = Callable[..., Path]
 

@@ -12,17 +12,26 @@ import numpy as np
 import pytest
 
 from evalkit.comparisons.cells import Cell, TestSet
+from evalkit.comparisons.estimation.detections import DetectionCases
 
-_SOURCE = Path(__file__).parents[1] / "comparisons" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("small_studies", _SOURCE)
-assert _spec is not None
-assert _spec.loader is not None
-_small_studies = importlib.util.module_from_spec(_spec)
-sys.modules["small_studies"] = _small_studies
-_spec.loader.exec_module(_small_studies)
+_COMPARISONS = Path(__file__).parents[1] / "comparisons"
 
-#: The fixtures of that file.
+
+def _load(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+#: The fixtures of other tests, under their names.
+_small_studies = _load("small_studies", _COMPARISONS / "conftest.py")
 results, class_results = _small_studies.results, _small_studies.class_results
+_small_detections = _load("small_detections", _COMPARISONS / "detection" / "conftest.py")
+detected = _small_detections.detected
 
 CLASSES = ("Edema", "Effusion", "Nodule")
 
@@ -77,3 +86,28 @@ def _draw_cells(
 def failed() -> Cell[Any]:
     """A backbone none of whose runs gave predictions."""
     return Cell("broken", "Broken", 1, (), (), "failed: diverged")
+
+
+@pytest.fixture
+def boxed() -> Callable[..., tuple[DetectionCases, list[Cell[Any]]]]:
+    """Make images of patients, with boxes of two classes, and detectors of which each is better than the last."""
+
+    def make(*, backbones: int = 2, runs: int = 1, images: int = 30) -> tuple[DetectionCases, list[Cell[Any]]]:
+        truth = _small_detections.make_truth(images=images, patients=images * 2 // 3)
+        patients = {each["id"]: each["patient_id"] for each in truth["images"]}
+        cells = [
+            Cell(
+                f"backbone{number}",
+                f"Backbone {number}",
+                runs,
+                tuple(range(runs)),
+                tuple(
+                    _small_detections.detect(truth, spread=16 / (1 + number), seed=10 * number + run)
+                    for run in range(runs)
+                ),
+            )
+            for number in range(backbones)
+        ]
+        return DetectionCases(truth, patients), cells
+
+    return make

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,6 +33,31 @@ def test_a_figure_without_rows_can_be_kept(tmp_path) -> None:
     path = tmp_path / "figure_roc.csv"
     write_figure_data(path, FigureData(pd.DataFrame(columns=list(COLUMNS["roc"])), {"kind": "roc"}))
     assert read_figure_data(path).frame.empty
+
+
+def test_pictures_come_back_and_are_the_same_bytes_each_time(tmp_path) -> None:
+    path = tmp_path / "figure_boxes.csv"
+    pictures = tuple(np.full(shape, 7, np.uint8) for shape in ((2, 3), (4, 1)))
+    empty = pd.DataFrame(columns=list(COLUMNS["boxes"]))
+    write_figure_data(path, FigureData(empty, {"kind": "boxes"}, pictures))
+    back = read_figure_data(path)
+    assert len(back.pictures) == 2
+    for one, other in zip(pictures, back.pictures, strict=True):
+        np.testing.assert_array_equal(one, other)
+    before = path.with_suffix(".npz").read_bytes()
+    write_figure_data(path, back)
+    assert path.with_suffix(".npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+def test_a_figure_without_its_pictures_is_refused(tmp_path, content) -> None:
+    path = tmp_path / "figure_boxes.csv"
+    write_figure_data(path, FigureData(pd.DataFrame(columns=list(COLUMNS["boxes"])), {"kind": "boxes"}))
+    path.with_suffix(".npz").unlink()
+    if content is not None:
+        path.with_suffix(".npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"(?s)figure_boxes.npz cannot be read.*python -m evalkit.figures"):
+        read_figure_data(path)
 
 
 @pytest.mark.parametrize(

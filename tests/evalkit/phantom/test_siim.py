@@ -18,8 +18,9 @@ from evalkit.images import read_gray
 from evalkit.packing.ragged import pack_ragged
 from evalkit.phantom import draw_patient, generator_version, render, write_siim
 from evalkit.phantom.__main__ import main
+from evalkit.phantom.disease import SIDED
 from evalkit.phantom.order import Order
-from evalkit.phantom.siim import _OPACITIES, CLASSES, _outline_lungs, _plan
+from evalkit.phantom.siim import CLASSES, _outline_lungs, _plan
 
 SIZE = 64
 PATIENTS = 60
@@ -111,7 +112,7 @@ def test_boxes_lie_around_what_the_opacity_changed():
         (shot, row), *_ = _plan(order_of(), patient)
         if row["class"] != "Indeterminate Appearance":
             continue
-        without = {label: strength for label, strength in shot.study.strengths.items() if label not in _OPACITIES}
+        without = {label: strength for label, strength in shot.study.strengths.items() if label not in SIDED}
         ill = render(patient, shot.study, size=SIZE)
         well = render(patient, dataclasses.replace(shot.study, strengths=without), size=SIZE)
         change = ill.attenuation - well.attenuation

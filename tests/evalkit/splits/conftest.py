@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy
 from evalkit.splits import make_splits
@@ -71,7 +71,7 @@ def split(make_index):
     def make(manifest, *, index=None, seed=0, **options):
         about = {"task": "multiclass", "dataset": "mine", "recipe": {"lr": 0.1, "steps": 1}, **options}
         index = make_index(manifest) if index is None else index
-        return make_splits(manifest, index, Evaluation.model_validate(about), name="e", seed=seed)
+        return make_splits(manifest, index, Classification.model_validate(about), name="e", seed=seed)
 
     return make
 

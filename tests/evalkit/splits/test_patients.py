@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.config.datasets import NihEntry
-from evalkit.config.evaluations import Evaluation
+from evalkit.config.evaluations import Classification
 from evalkit.datasets import read_dataset, write_manifest
 from evalkit.datasets.building import build_manifest
 from evalkit.datasets.labels import LabelPolicy
@@ -61,9 +61,9 @@ def make_index(manifest):
     return index
 
 
-def evaluation(fractions=FRACTIONS, **options) -> Evaluation:
+def evaluation(fractions=FRACTIONS, **options) -> Classification:
     about = {"task": "multilabel", "dataset": "mine", "recipe": {"lr": 0.1, "steps": 1}, "repeats": 3}
-    return Evaluation.model_validate({**about, "settings": {"fraction": fractions}, **options})
+    return Classification.model_validate({**about, "settings": {"fraction": fractions}, **options})
 
 
 def split(manifest, *, index=None, seed=0, **options):

@@ -53,3 +53,9 @@ def test_sgd_takes_the_momentum_and_the_rate_of_each_step() -> None:
     assert isinstance(optimizer, SGD)
     set_learning_rate(optimizer, 0.02)
     assert {(group["lr"], group["momentum"]) for group in optimizer.param_groups} == {(0.02, 0.7)}
+
+
+def test_a_schedule_in_steps_falls_to_a_tenth_at_each_drop() -> None:
+    rates = [learning_rate(k, steps=20, base=2.0, schedule="steps", warmup=0.1, drops=[0.5, 0.9]) for k in range(20)]
+    expected = [1.0, 2.0, *[2.0] * 8, *[0.2] * 8, *[0.02] * 2]
+    assert rates == pytest.approx(expected)

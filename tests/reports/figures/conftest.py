@@ -13,12 +13,16 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from evalkit.comparisons.cells import Cell, TestSet
+from evalkit.comparisons.estimation.detections import DetectionCases
+from evalkit.figures.boxes import Shown, choose_images, collect_boxes
 from evalkit.figures.calibration import measure_calibration
 from evalkit.figures.confusion import count_calls
+from evalkit.figures.detection_curves import trace_froc, trace_precision_recall
 from evalkit.figures.files import FigureData
 from evalkit.figures.fractions import collect_points
 from evalkit.figures.ranks import Block, rank_backbones
 from evalkit.figures.roc import trace_curves
+from stats import OperatingPoint
 
 LABELS = [
     "Scratch",
@@ -165,6 +169,90 @@ class Figures:
         frame, own_facts = collect_points(pd.DataFrame(rows), lambda *key: values[key])
         facts = {"table": "table7", "evaluation": "main", "confidence_level": 0.95} | own_facts
         return FigureData(frame, self.facts("fractions", backbones) | facts | changes)
+
+    def boxed(
+        self, backbones: int, runs: int, classes: list[str], absent: int | None
+    ) -> tuple[DetectionCases, list[Cell[Any]]]:
+        """Images of which every third has no box, and detectors of which each is better than the last."""
+        rng = np.random.default_rng(4)
+        images = [
+            {
+                "id": k,
+                "image_id": f"1.2.826.{k}" if k % 2 else f"{k}.2.826.0.1.3680043.{'1234567890' * 3}",
+                "patient_id": k // 2,
+                "width": 200,
+                "height": 150 + 100 * (k % 2),
+            }
+            for k in range(24)
+        ]
+        annotations: list[dict[str, Any]] = []
+        kinds = [number for number in range(1, len(classes) + 1) if number != absent]
+        for image in images:
+            for _ in range(0 if image["id"] % 3 == 0 else 2 + len(classes)):
+                box = [*rng.uniform(0, 130, 2).tolist(), *rng.uniform(20, 60, 2).tolist()]
+                about = {"id": len(annotations), "image_id": image["id"], "category_id": int(rng.choice(kinds))}
+                annotations.append({**about, "bbox": box, "iscrowd": 0})
+        cells = []
+        for number in range(backbones):
+            found = []
+            for _ in range(runs):
+                near = [
+                    {**each, "bbox": (np.array(each["bbox"]) + rng.normal(0, 9 - number, 4)).clip(1).tolist()}
+                    for each in annotations
+                ]
+                far = [{**each, "bbox": [*rng.uniform(0, 150, 2).tolist(), 30.0, 30.0]} for each in annotations]
+                found.append(
+                    [
+                        {"score": float(rng.uniform(low, low + 0.5))}
+                        | {key: each[key] for key in ("image_id", "category_id", "bbox")}
+                        for low, some in ((0.5, near), (0.2, far))
+                        for each in some
+                    ]
+                )
+            cells.append(Cell(f"b{number}", LABELS[number], runs, tuple(range(runs)), tuple(found)))
+        categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
+        truth = {"images": images, "categories": categories, "annotations": annotations}
+        return DetectionCases(truth, {each["id"]: each["patient_id"] for each in images}), cells
+
+    def precision_recall(self, **options: Any) -> FigureData:
+        return self.of_curves("precision_recall", trace_precision_recall, **options)
+
+    def froc(self, **options: Any) -> FigureData:
+        return self.of_curves("froc", trace_froc, **options)
+
+    def of_curves(
+        self,
+        kind: str,
+        trace: Any,
+        *,
+        backbones: int = 2,
+        runs: int = 1,
+        classes: list[str] = CLASSES,
+        absent: int | None = None,
+        **changes: Any,
+    ) -> FigureData:
+        cases, cells = self.boxed(backbones, runs, classes, absent)
+        own = trace(cases, cells, iou=0.5, resamples=30, confidence_level=0.95, seed=1)
+        return self.of_setting(kind, backbones, own, **changes)
+
+    def boxes(
+        self,
+        *,
+        backbones: int = 2,
+        runs: int = 1,
+        classes: list[str] = CLASSES,
+        images: int = 4,
+        threshold: float | None = 0.6,
+        **changes: Any,
+    ) -> FigureData:
+        cases, cells = self.boxed(backbones, runs, classes, None)
+        point = None if threshold is None else OperatingPoint(threshold, 0.5, 0.5, 0.5)
+        shown = [Shown(cell.backbone, cell.label, 0, runs, cell.outcomes[0], point) for cell in cells]
+        chosen = choose_images(cases.ground_truth, images=images, image_ids=None, seed=0)
+        rows, own = collect_boxes(cases, shown, chosen, iou=0.5)
+        data = self.of_setting("boxes", backbones, (rows, {**own, "drawn_at_random": True}), **changes)
+        pictures = [np.arange(60 * 40).reshape(60, 40).astype(np.uint8) for _ in chosen]
+        return FigureData(data.frame, data.facts, tuple(pictures))
 
     def cd(self, *, backbones: int = 3, blocks: int = 2, spread: float = 0.1, **changes: Any) -> FigureData:
         rng = np.random.default_rng(3)

@@ -47,6 +47,25 @@ CASES = {
         {"backbones": 7, "runs": 10, "task": "multiclass"},
         {"classes": ["Only one"]},
     ],
+    "precision_recall": [
+        {},
+        {"backbones": 7, "absent": 2},
+        {"backbones": 7, "runs": 3, "classes": ["Only one"]},
+        {"backbones": 4, "classes": ["A class whose name is too long for a panel and needs two lines", *"abc"]},
+    ],
+    "froc": [
+        {},
+        {"backbones": 7, "absent": 2},
+        {"backbones": 7, "runs": 3, "classes": ["Only one"]},
+    ],
+    "boxes": [
+        {},
+        {"backbones": 1, "images": 1, "classes": ["Only one"]},
+        {"backbones": 7, "runs": 3},
+        {"backbones": 7, "images": 8, "classes": ["Only one"]},
+        {"backbones": 3, "images": 8, "threshold": None},
+        {"backbones": 2, "images": 2, "threshold": 0.0},
+    ],
     "cd": [
         {},
         {"backbones": 7, "blocks": 4},
@@ -60,7 +79,7 @@ EVERY = [
     pytest.param(kind, options, id=f"{kind}-{k}") for kind, cases in CASES.items() for k, options in enumerate(cases)
 ]
 #: Little to draw, where only files and notes are of interest.
-SMALL = {kind: {"classes": ["no", "yes"]} if kind in ("roc", "confusion", "calibration") else {} for kind in CASES}
+SMALL = {kind: {"classes": ["no", "yes"]} if kind not in ("fractions", "cd") else {} for kind in CASES}
 TITLE = (
     "A title that is long enough to need a second line where the figure is as wide as a page, and a third in a column"
 )

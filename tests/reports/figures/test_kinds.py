@@ -8,8 +8,10 @@ from matplotlib.colors import to_hex
 
 from evalkit.figures.files import FigureData
 from reports.figure_style import COLOURS, figure_style, look_of
+from reports.figures.boxes import draw_boxes
 from reports.figures.calibration import draw_calibration
 from reports.figures.confusion import draw_confusion
+from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
 from reports.figures.ranks import _stack, draw_ranks
 from reports.figures.roc import draw_roc
@@ -173,6 +175,114 @@ def test_the_called_class_has_one_panel_with_its_scores_in_the_legend(figures) -
 def test_an_unlabelled_class_has_no_diagram(figures) -> None:
     figure = draw(draw_calibration, figures.calibration(classes=TWO, unlabelled=0))
     assert panels_of(figure)["Edema"].texts[-1].get_text() == "undefined: no image with a label"
+
+
+def test_precision_falls_in_steps_to_its_recalls_and_scores_stand_in_the_free_corner(figures) -> None:
+    data = figures.precision_recall(classes=TWO)
+    figure = draw(draw_precision_recall, data)
+    panels = panels_of(figure)
+    assert list(panels) == TWO
+    for panel in data.facts["panels"]:
+        axes = panels[panel["target"]]
+        assert len(axes.get_lines()) == len(axes.collections) == 2, "a curve and a band for each backbone"
+        for line, own in zip(axes.get_lines(), panel["curves"], strict=True):
+            rows = data.frame[(data.frame["target"] == panel["target"]) & (data.frame["backbone"] == own["backbone"])]
+            np.testing.assert_array_equal(line.get_ydata(), rows["precision"])
+            assert line.get_drawstyle() == "steps-pre"
+        assert legend_of(axes) == [
+            f"{own['ap']:.3f} ({own['low']:.3f} to {own['high']:.3f})".replace("0.", ".") for own in panel["curves"]
+        ]
+        assert f"{panel['boxes']} boxes in {panel['images_with']} images" in axes.texts[0].get_text()
+    assert "AP is the mean of these (COCO)" in notes_of(figure)
+    assert "from a bootstrap of patients, 30 replicates; the 95 % intervals of the AP" in notes_of(figure)
+
+
+def test_sensitivity_is_drawn_against_the_logarithm_and_the_score_is_defined(figures) -> None:
+    data = figures.froc(classes=["Only one"], runs=3)
+    figure = draw(draw_froc, data)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1/8", "1/4", "1/2", "1", "2", "4", "8"]
+    (legend,) = figure.legends
+    (panel,) = data.facts["panels"]
+    own = panel["curves"][0]
+    expected = f"Scratch: FROC score {own['score']:.3f} ({own['low']:.3f} to {own['high']:.3f})".replace("0.", ".")
+    assert legend.get_texts()[0].get_text().replace("\n", " ") == expected
+    assert "mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per image (as defined for LUNA16)" in (
+        notes_of(figure)
+    )
+    assert "Curves are means of 3 runs" in notes_of(figure)
+    assert "a bootstrap of runs and of patients" in notes_of(figure)
+
+
+def test_scores_go_where_curves_are_not_and_give_up_their_intervals_for_it(figures) -> None:
+    data = figures.precision_recall(classes=TWO)
+    at = data.frame["recall"]
+    data.frame["precision"] = np.where(at < 0.2, 0.1, 0.0)
+    low = draw(draw_precision_recall, data)
+    assert {axes.get_legend()._get_loc() for axes in panels_of(low).values()} == {1}, "the upper right is free"
+    data.frame["precision"] = np.where(at < 0.5, 0.1, 0.9)
+    between = draw(draw_precision_recall, data)
+    assert "(" in legend_of(low.axes[0])[0]
+    assert "(" not in legend_of(between.axes[0])[0]
+    assert "intervals" not in notes_of(between)
+
+
+def test_a_class_without_a_box_says_why(figures) -> None:
+    figure = draw(draw_froc, figures.froc(classes=TWO, absent=2))
+    said = [text.get_text() for text in panels_of(figure)["Nodule"].texts]
+    assert said == ["0 boxes in 0 images", "undefined: no box"]
+
+
+def test_each_image_is_shown_plain_and_with_every_backbones_boxes(figures) -> None:
+    data = figures.boxes(classes=["Only one"], images=3)
+    figure = draw(draw_boxes, data)
+    assert len(figure.axes) == 3 * 3
+    assert [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes[:3]] == [
+        "Ground truth",
+        "Scratch",
+        "ImageNet, supervised, ResNet-50",
+    ]
+    dashes = {}
+    for number, image in enumerate(data.facts["images"]):
+        for key, axes in zip(["", "b0", "b1"], figure.axes[3 * number : 3 * number + 3], strict=True):
+            rows = data.frame[(data.frame["image_id"] == image["image_id"]) & (data.frame["backbone"] == key)]
+            assert axes.images[0].get_extent() == [0, image["width"], image["height"], 0]
+            drawn = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in axes.patches]
+            assert sorted(drawn) == sorted(rows[["x", "y", "width", "height"]].itertuples(index=False, name=None))
+            for patch in axes.patches:
+                x, y = patch.get_xy()
+                (outcome,) = rows["outcome"][(rows["x"] == x) & (rows["y"] == y)].unique()
+                dashes.setdefault(outcome, set()).add(str(patch.get_linestyle()))
+            scores = {text.get_text() for text in axes.texts} - {"score ≥ .60"}
+            assert scores <= {f"{score:.2f}".replace("0.", ".") for score in rows["score"].dropna()}
+            assert bool(scores) == (rows["outcome"].isin(["true", "false"])).any()
+    assert set(dashes) == {"truth", "true", "false"} or set(dashes) == {"truth", "true", "false", "missed"}
+    assert dashes["true"].isdisjoint(dashes["false"])
+    notes = notes_of(figure)
+    assert "3 images drawn at random from the test set, 2 with a box and 1 without." in notes
+    assert "the highest F1 on the run's validation images" in notes
+    assert "the first is shown" not in notes
+
+
+def test_classes_are_numbered_and_images_chosen_by_hand_said_so(figures) -> None:
+    data = figures.boxes(classes=TWO, runs=2, drawn_at_random=False)
+    figure = draw(draw_boxes, data)
+    truth = data.frame[(data.frame["image_id"] == data.facts["images"][0]["image_id"]) & (data.frame["backbone"] == "")]
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        str(1 + TWO.index(target)) for target in truth["target"]
+    }
+    notes = notes_of(figure)
+    assert "Classes: 1 Edema; 2 Nodule." in notes
+    assert "4 images chosen by hand" in notes
+    assert "Of several runs of a backbone the first is shown." in notes
+
+
+def test_a_backbone_without_a_threshold_has_missed_boxes_alone(figures) -> None:
+    figure = draw(draw_boxes, figures.boxes(classes=["Only one"], threshold=None))
+    assert [text.get_text() for text in figure.axes[1].texts] == ["no threshold"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Ground truth", "Ground truth, missed"]
 
 
 def test_few_tables_show_ranks_with_intervals_and_say_why(figures) -> None:

@@ -1,0 +1,1 @@
+"""Detection: from a backbone and radiographs with boxes to a detector's boxes."""

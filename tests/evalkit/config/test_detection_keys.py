@@ -1,0 +1,51 @@
+"""What a study may say of a detection, and what it is told where that makes no sense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from evalkit.config.detection import Detection, DetectionRecipe
+
+
+def detection(**changes: Any) -> Detection:
+    return Detection.model_validate({"task": "detection", "dataset": "boxes", "recipe": {"steps": 10}, **changes})
+
+
+def test_settings_are_heads_and_paper_is_mocos_protocol() -> None:
+    assert detection().list_settings() == ["head=R50-C4", "head=R50-DC5"]
+    assert detection(settings={"head": ["R50-DC5"]}).list_settings() == ["head=R50-DC5"]
+    assert [detection(protocol=name).way for name in ("paper", "moco", "detectron2")] == ["moco", "moco", "detectron2"]
+
+
+def test_rates_are_scaled_with_the_batch() -> None:
+    recipe = DetectionRecipe(steps=1, batch_size=4, lr=[0.02, 0.08])
+    assert recipe.learning_rates == [0.005, 0.02]
+    assert DetectionRecipe(steps=1).learning_rates == [0.02]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"head": ["R50-C4", "R50-C4"]}}, "head holds a value twice"),
+        ({"settings": {"head": ["C4"]}}, "R50-C4"),
+        ({"longest": 640}, r"shorter sides of \[672, 704, 736, 768, 800, 800\] px; expected at most longest, 640"),
+        ({"labels": ["Left Lung", "Right Lung"]}, "flip would swap sides"),
+        ({"labels": ["a", "a"]}, "labels holds a class twice"),
+        ({"recipe": {"steps": 1, "milestones": [0.9, 0.5]}}, "rising order"),
+        ({"recipe": {"steps": 1, "schedule": "cosine", "milestones": [0.9]}}, "milestones would change nothing"),
+        ({"recipe": {"steps": 1, "epochs": 1}}, "either as 'steps' or as 'epochs'"),
+        ({"settings": {"fraction": [0.1]}}, "Extra inputs"),
+        ({"test_on": ["other"]}, "Extra inputs"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        detection(**changes)
+
+
+def test_sides_may_be_told_apart_without_mirroring() -> None:
+    assert detection(labels=["left lung", "right lung"], recipe={"steps": 1, "flip": False}).labels
+    assert detection(labels=["cleft"]).labels, "only a word of its own is a side"
