@@ -1,0 +1,73 @@
+"""Whether a reconstruction is still the same to a classifier that took no part in making it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from evalkit.inversion.metrics import Floats
+from evalkit.training.devices import Hardware
+from evalkit.training.features import build_trunk
+from evalkit.training.networks import Network
+from evalkit.training.pixels import Normaliser
+
+#: Images compared at once.
+_BATCH = 32
+
+
+class Identity:
+    """Cosine similarity of pooled features.
+
+    Parameters
+    ----------
+    network : Network
+        A trained classifier, of any architecture; none of the backbones that are compared.
+    side : int
+        Of the images in pixels.
+    hardware : Hardware
+
+    Raises
+    ------
+    ValueError
+        The network has no weights.
+    """
+
+    def __init__(self, network: Network, *, side: int, hardware: Hardware) -> None:
+        if network.weights is None:
+            raise ValueError(f"identity needs a trained classifier, and this {network.arch} has no weights")
+        self._plan, self._hardware = network, hardware
+        self._trunk = build_trunk(network, side=side, seed=0, hardware=hardware).requires_grad_(False)
+        self._normalise = Normaliser(network.mean, network.std, in_channels=network.in_channels, device=hardware.device)
+
+    @torch.no_grad()
+    def __call__(self, originals: Tensor, images: Tensor) -> Floats:
+        """Measure.
+
+        Parameters
+        ----------
+        originals, images : Tensor, shape (n, 1 or 3, side, side)
+            From 0 to 255; of three channels the mean is seen.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            1 for equal images; higher is better.
+        """
+        parts = [
+            cosine_similarity(self._features(one), self._features(other)).cpu()
+            for one, other in zip(originals.split(_BATCH), images.split(_BATCH), strict=True)
+        ]
+        return np.asarray(torch.cat(parts))
+
+    def describe(self) -> dict[str, Any]:
+        """What decides a result, for a run's key and its record."""
+        return self._plan.describe()
+
+    def _features(self, images: Tensor) -> Tensor:
+        grey = images.to(self._hardware.device, torch.float32).mean(dim=1, keepdim=True) / 255
+        with self._hardware.autocast():
+            return self._trunk(self._normalise(grey)).double()
