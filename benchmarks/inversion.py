@@ -33,9 +33,9 @@ def main() -> None:
     from evalkit.inversion.latents import latent_statistics
     from evalkit.inversion.perceptual import calibrate
     from evalkit.inversion.projector import project
-    from evalkit.inversion.recipe import TAPS, PerceptualRecipe, ProjectionRecipe
+    from evalkit.config.projection import TAPS, PerceptualRecipe, ProjectionRecipe
     from evalkit.stylegan2.generator import Generator
-    from evalkit.stylegan2.spec import GeneratorSpec
+    from evalkit.config.generator import GeneratorSpec
     from evalkit.training.devices import choose_hardware
     from evalkit.training.networks import Network
 

@@ -10,6 +10,8 @@ PREDICTIONS, VALIDATION, NETWORK = "predictions.parquet", "validation.parquet", 
 #: Those of a detection: COCO's files, of the test images and of the validation images.
 GROUND_TRUTH, DETECTIONS = "ground_truth.json", "detections.json"
 VALIDATION_TRUTH, VALIDATION_DETECTIONS = "validation_ground_truth.json", "validation_detections.json"
+#: Those of an inversion, beside the measured `PREDICTIONS`.
+RECONSTRUCTIONS, CURVES, LATENTS = "reconstructions.npz", "curves.parquet", "latents.npz"
 
 
 def external_predictions(dataset: str) -> str:
@@ -87,6 +89,14 @@ class Layout:
     def weights(self, backbone: str) -> Path:
         """Canonical weights; beside them lies the ``.json``, the load report."""
         return self.root / "backbones" / f"{backbone}.safetensors"
+
+    def generator(self, evaluation: str) -> Path:
+        """The generator of an inversion: weights, and beside them the ``.json``, how it was made or read."""
+        return self.root / "generators" / evaluation / "generator.safetensors"
+
+    def generator_job(self, evaluation: str) -> Path:
+        """The record of the job that made or read this generator; the workflow's mark that it is there."""
+        return self.root / "jobs" / "generators" / f"{evaluation}.json"
 
     def run(self, evaluation: str, setting: str, backbone: str, repeat: int) -> Path:
         """The folder of one run: ``predictions.parquet``, ``validation.parquet``, ``run.json``."""

@@ -86,6 +86,7 @@ METRICS = {
         ("ssim", "SSIM", True),
         ("rmse", "RMSE", False),
         ("lpips", "LPIPS", False),
+        ("ms_ssim", "MS-SSIM", True),
         ("fid", "FID", False),
         ("dice", "Dice", True),
     )
@@ -111,6 +112,9 @@ CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 
 #: Metrics of detections, as COCO defines them.
 DETECTION_METRICS = ("ap50", "ap", "ap75")
+
+#: Metrics of single images, measured when they are reconstructed.
+IMAGE_METRICS = ("psnr", "ssim", "rmse", "lpips", "ms_ssim")
 
 
 def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:

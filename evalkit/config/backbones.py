@@ -17,6 +17,11 @@ class BackboneEntry(Strict):
 
     label: str = Field(description="The name printed in tables.")
     arch: str = Field(description="The architecture's name in timm, for example resnet50.")
+    control: Literal["pixel-only", "mean-w", "random"] | None = Field(
+        None,
+        description="Of an inversion, no backbone to compare but a row to compare it with. pixel-only: no perceptual "
+        "term; mean-w: the generator's mean image, nothing optimised; random: this architecture with random weights.",
+    )
     path: str | None = Field(
         None, description="A local checkpoint. ${NAME} is replaced from the environment; ${RESULTS} is results/<study>."
     )
@@ -37,6 +42,8 @@ class BackboneEntry(Strict):
         sources = [key for key in ("path", "url", "timm", "pretrain") if getattr(self, key) is not None]
         if len(sources) > 1:
             raise ValueError(f"has {len(sources)} weight sources ({', '.join(sources)}); give one, or none for scratch")
+        if self.control and sources:
+            raise ValueError(f"is the control {self.control!r} and has weights ({sources[0]}); leave one of them out")
         if self.url and not self.sha256:
             raise ValueError("has a url without sha256; a download is only accepted with the hash it must have")
         if self.sha256 and not (self.path or self.url):

@@ -7,7 +7,6 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, PositiveInt
 
-from evalkit.config.recipe import Training
 from evalkit.config.strict import Name, Share, Strict
 
 Regime = Literal["finetune", "probe"]
@@ -120,11 +119,6 @@ class Design(Protocol):
     @property
     def missing_class(self) -> Literal["redraw", "keep"]:
         """What is done where a class has no positive or no negative."""
-        ...
-
-    @property
-    def training(self) -> Training:
-        """How networks are trained, where any are."""
         ...
 
     def list_settings(self) -> list[str]:

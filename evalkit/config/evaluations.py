@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from evalkit.config.design import Aggregate, Divided, PerClass, Regime, Trainset
 from evalkit.config.detection import Detection
+from evalkit.config.inversion import Inversion
 from evalkit.config.recipe import Recipe
 from evalkit.config.strict import Name, Strict, repeats
 from evalkit.settings import all_settings
@@ -195,4 +196,4 @@ class Classification(Divided):
 
 
 #: Any kind; its task says which.
-Evaluation = Annotated[Classification | Detection, Field(discriminator="task")]
+Evaluation = Annotated[Classification | Detection | Inversion, Field(discriminator="task")]

@@ -17,6 +17,7 @@ from evalkit.config.datasets import Dataset
 from evalkit.config.design import Divided
 from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification, Evaluation
+from evalkit.config.inversion import Inversion
 from evalkit.config.mistakes import describe_mistake
 from evalkit.config.strict import nearest
 from evalkit.config.study import StudyFile
@@ -29,7 +30,12 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Divided)
 
 #: The package of `tasks` that does a task's runs.
-PACKAGES = {"multilabel": "classification", "multiclass": "classification", "detection": "detection"}
+PACKAGES = {
+    "multilabel": "classification",
+    "multiclass": "classification",
+    "detection": "detection",
+    "inversion": "inversion",
+}
 
 #: The folder that holds the shipped studies, beside the package.
 SHIPPED = Path(__file__).resolve().parents[2] / "config"
@@ -85,6 +91,10 @@ class Study:
     def detection(self, name: str) -> Detection:
         """The evaluation called `name`, which must be a detection."""
         return self._of_kind(name, Detection, "detection")
+
+    def inversion(self, name: str) -> Inversion:
+        """The evaluation called `name`, which must be an inversion."""
+        return self._of_kind(name, Inversion, "inversion")
 
     def table(self, name: str) -> Table:
         """The table called `name`."""

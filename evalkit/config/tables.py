@@ -10,10 +10,33 @@ from pydantic import Field, model_validator
 from evalkit.config.strict import Name, Share, Strict, repeats
 
 Test = Literal[
-    "delong", "bootstrap", "bootstrap_two_way", "ttest_paired", "mcnemar_exact", "stuart_maxwell", "map_bootstrap"
+    "delong",
+    "bootstrap",
+    "bootstrap_two_way",
+    "ttest_paired",
+    "mcnemar_exact",
+    "stuart_maxwell",
+    "map_bootstrap",
+    "wilcoxon",
 ]
 MetricName = Literal[
-    "auc", "auprc", "sensitivity95", "brier", "ece", "accuracy", "precision", "recall", "f1", "ap50", "ap", "ap75"
+    "auc",
+    "auprc",
+    "sensitivity95",
+    "brier",
+    "ece",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "ap50",
+    "ap",
+    "ap75",
+    "psnr",
+    "ssim",
+    "rmse",
+    "lpips",
+    "ms_ssim",
 ]
 Grouping = Literal["sex", "age", "view"]
 Policy = Literal["best", "named", "baseline"]
@@ -39,6 +62,7 @@ class Table(Strict):
     )
     primary: Test = Field(description="The test that conclusions use.")
     paper: Test | None = Field(None, description="The test a publication used, shown beside the primary one.")
+    secondary: list[Test] = Field([], description="Further tests to show.")
     policies: list[Policy] = Field(min_length=1, description="The first is decisive.")
     reference: Name | None = Field(None, description="The backbone that policy 'named' compares with.")
     adjustment: Literal["holm", "hochberg", "bonferroni", "bh", "by", "max_t"] = Field(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from evalkit.inversion.published import empty_trunk, read_trunk
-from evalkit.inversion.recipe import TAPS, TapName
+from evalkit.config.projection import TAPS, TapName
 from evalkit.inversion.stages import VGG16_TAPS, cut_into_stages, cut_vgg16, open_residual_branches
 from evalkit.seeds import seed_from
 from evalkit.training.devices import Hardware

@@ -12,7 +12,7 @@ from torch import Tensor
 from evalkit.errors import InputError
 from evalkit.inversion.averaging import average
 from evalkit.inversion.encoders import Encoder
-from evalkit.inversion.recipe import PerceptualRecipe
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.training.devices import Hardware
 
 #: Pairs of calibration images compared at once.

@@ -13,7 +13,7 @@ from evalkit.inversion.latents import LatentStatistics, latent_statistics, start
 from evalkit.inversion.noise import draw_noise, noise_structure, renormalise
 from evalkit.inversion.perceptual import PerceptualDistance
 from evalkit.inversion.projections import Curve, Projection
-from evalkit.inversion.recipe import ProjectionRecipe
+from evalkit.config.projection import ProjectionRecipe
 from evalkit.inversion.schedule import latent_noise, learning_rate, recorded_steps
 from evalkit.training.devices import Hardware
 

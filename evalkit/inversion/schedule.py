@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from evalkit.inversion.recipe import ProjectionRecipe
+from evalkit.config.projection import ProjectionRecipe
 
 
 def learning_rate(recipe: ProjectionRecipe, step: int) -> float:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from evalkit.stylegan2.recipe import AdaptiveAugmentation, Changes
+from evalkit.config.gan import AdaptiveAugmentation, Changes
 
 #: Random numbers one image takes: a gate and a value for shift right and down (one gate), scale, stretch, rotation,
 #: drift right and down (one gate), brightness, contrast.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from evalkit.stylegan2.layers import EPSILON, Convolution, Linear, activate
-from evalkit.stylegan2.spec import FIRST, GeneratorSpec
+from evalkit.config.generator import FIRST, GeneratorSpec
 
 
 class ResidualBlock(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evalkit.stylegan2.layers import Linear, StyledConvolution, ToImage, activate, normalise
 from evalkit.stylegan2.resampling import LowPass
-from evalkit.stylegan2.spec import FIRST, GeneratorSpec
+from evalkit.config.generator import FIRST, GeneratorSpec
 
 #: The mapping network learns a hundred times more slowly than the rest.
 MAPPING_RATE = 0.01

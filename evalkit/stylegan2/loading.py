@@ -34,7 +34,7 @@ from evalkit.stylegan2.naming import (
 )
 from evalkit.stylegan2.nvidia_check import check_nvidia
 from evalkit.stylegan2.nvidia_pickle import read_network
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.generator import GeneratorSpec
 
 #: The format of our own files, and the one key of their metadata; with two, their order in the file would be random.
 OURS = "cxr-evalkit-stylegan2"

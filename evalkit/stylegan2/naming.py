@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from evalkit.stylegan2.resampling import binomial_kernel
-from evalkit.stylegan2.spec import FIRST, GeneratorSpec
+from evalkit.config.generator import FIRST, GeneratorSpec
 
 ForeignFormat = Literal["stylegan2-ada-pytorch", "rosinality"]
 

@@ -15,9 +15,9 @@ from evalkit.inversion.encoders import Encoder, build_encoder
 from evalkit.inversion.latents import LatentStatistics, latent_statistics
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.published import trunk_shapes
-from evalkit.inversion.recipe import PerceptualRecipe, ProjectionRecipe
+from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
 from evalkit.stylegan2.generator import Generator
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.generator import GeneratorSpec
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.networks import Network
 

@@ -10,7 +10,7 @@ import torch
 from evalkit.errors import InputError
 from evalkit.inversion.encoders import Encoder
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate, reduce_to
-from evalkit.inversion.recipe import PerceptualRecipe
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.training.devices import Hardware
 
 from .conftest import make_images

@@ -13,7 +13,7 @@ from evalkit.inversion.metrics import psnr
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.projections import Projection
 from evalkit.inversion.projector import TERMS, project, project_to_mean
-from evalkit.inversion.recipe import PerceptualRecipe
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.stylegan2.generator import Generator
 from evalkit.training.devices import Hardware
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evalkit.inversion.recipe import PerceptualRecipe, ProjectionRecipe
+from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
 from evalkit.inversion.schedule import latent_noise, learning_rate, recorded_steps
 
 

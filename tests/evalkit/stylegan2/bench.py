@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.stylegan2.recipe import GanRecipe
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.gan import GanRecipe
+from evalkit.config.generator import GeneratorSpec
 from evalkit.stylegan2.training import TrainedGenerator, train_generator
 from evalkit.training.devices import Precision, choose_hardware
 from evalkit.training.distributed import Ranks

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evalkit.stylegan2.generator import Generator
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.generator import GeneratorSpec
 
 
 @pytest.fixture(autouse=True)

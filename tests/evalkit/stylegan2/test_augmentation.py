@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from evalkit.stylegan2.augmentation import Draws, adjust, augment, warp
-from evalkit.stylegan2.recipe import AdaptiveAugmentation, Changes
+from evalkit.config.gan import AdaptiveAugmentation, Changes
 
 from .conftest import draw
 

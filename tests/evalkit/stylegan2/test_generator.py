@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from evalkit.stylegan2.layers import StyledConvolution
 from evalkit.stylegan2.resampling import LowPass
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.generator import GeneratorSpec
 
 from .conftest import draw, make_generator, make_spec
 

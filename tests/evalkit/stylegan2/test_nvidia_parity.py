@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evalkit.stylegan2.discriminator import Discriminator
 from evalkit.stylegan2.loading import load_generator
-from evalkit.stylegan2.spec import GeneratorSpec
+from evalkit.config.generator import GeneratorSpec
 
 CHECKOUT = os.environ.get("EVALKIT_STYLEGAN2_ADA", "")
 
