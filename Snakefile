@@ -35,7 +35,8 @@ wildcard_constraints:
     span=r"\d+-\d+",
     size=r"\d+",
     figure="figure_[a-z0-9_]+",
-    chart=facts.one_of(study.file.figures),
+    chart=facts.one_of(facts.figures_without_pictures(study)),
+    sheet=facts.one_of(facts.figures_with_pictures(study)),
     tally=facts.one_of(study.file.counts),
     table=rf"(?!(?:crosscheck|figure_[a-z0-9_]+|{facts.one_of(study.file.counts)})\.)[A-Za-z0-9_.-]+",
 

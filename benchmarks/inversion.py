@@ -29,13 +29,13 @@ def main() -> None:
     prepare_environment(1)
     import torch
 
+    from evalkit.config.generator import GeneratorSpec
+    from evalkit.config.projection import TAPS, PerceptualRecipe, ProjectionRecipe
     from evalkit.inversion.encoders import build_encoder
     from evalkit.inversion.latents import latent_statistics
     from evalkit.inversion.perceptual import calibrate
     from evalkit.inversion.projector import project
-    from evalkit.config.projection import TAPS, PerceptualRecipe, ProjectionRecipe
     from evalkit.stylegan2.generator import Generator
-    from evalkit.config.generator import GeneratorSpec
     from evalkit.training.devices import choose_hardware
     from evalkit.training.networks import Network
 

@@ -123,6 +123,38 @@ rule draw_chart:
         "{PYTHON} -m reports.figures {input.rows:q} > {log:q} 2>&1"
 
 
+# A figure that shows images: their pixels lie beside its rows.
+rule sheet:
+    input:
+        lambda wildcards: facts.chart_inputs(study, wildcards.sheet),
+    output:
+        rows=layout.report("{sheet}.csv"),
+        facts=layout.report("{sheet}.json"),
+        pictures=layout.report("{sheet}.npz"),
+    log:
+        layout.root / "logs/figures/{sheet}-compute.log",
+    params:
+        figure=lambda wildcards: facts.chart_hash(study, wildcards.sheet),
+        code=code_hash("evalkit.figures.making"),
+    shell:
+        "{PYTHON} -m evalkit.figures --study {study.source:q} --figure {wildcards.sheet} > {log:q} 2>&1"
+
+
+rule draw_sheet:
+    input:
+        rows=layout.report("{sheet}.csv"),
+        facts=layout.report("{sheet}.json"),
+        pictures=layout.report("{sheet}.npz"),
+    output:
+        multiext(str(layout.report("{sheet}")), ".pdf", ".png"),
+    log:
+        layout.root / "logs/figures/{sheet}-draw.log",
+    params:
+        code=code_hash("reports.figures.drawing"),
+    shell:
+        "{PYTHON} -m reports.figures {input.rows:q} > {log:q} 2>&1"
+
+
 rule figure_pretraining:
     input:
         lambda wildcards: facts.pretraining_jobs(study),

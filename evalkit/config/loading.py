@@ -17,8 +17,10 @@ from evalkit.config.datasets import Dataset
 from evalkit.config.design import Divided
 from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification, Evaluation
+from evalkit.config.fitness import find_unfit
 from evalkit.config.inversion import Inversion
 from evalkit.config.mistakes import describe_mistake
+from evalkit.config.rows import find_misplaced, suits
 from evalkit.config.strict import nearest
 from evalkit.config.study import StudyFile
 from evalkit.config.tables import Counts, Figure, Table
@@ -107,6 +109,11 @@ class Study:
     def figure(self, name: str) -> Figure:
         """The figure called `name`."""
         return _named(name, self.file.figures, "figure", self.source)
+
+    def rows(self, evaluation: str) -> list[str]:
+        """The backbones that an evaluation can be run for, in the study's order."""
+        task = self.evaluation(evaluation).task
+        return [name for name, entry in self.backbones.items() if suits(entry, task)]
 
     def _of_kind(self, name: str, kind: type[E], tasks: str) -> E:
         entry = self.evaluation(name)
@@ -211,6 +218,8 @@ def load_study(name: str | os.PathLike[str]) -> Study:
                 f"backbone {key!r} is pretrained on {entry.pretrain.data!r}, which datasets does not have"
                 + nearest(entry.pretrain.data, file.datasets)
             )
+    mistakes += find_unfit(file, entries)
+    mistakes += find_misplaced(file, entries)
     if mistakes:
         raise _mistakes(source, mistakes)
     return Study(file=file, source=source, backbones=entries, origins=origins)

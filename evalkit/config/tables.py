@@ -217,3 +217,6 @@ Figure = Annotated[
     | RanksFigure,
     Field(discriminator="kind"),
 ]
+
+#: The kinds of figures that show images, whose pixels lie beside their rows.
+WITH_PICTURES = ("boxes",)

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.atomic import replacing, write_json
+from evalkit.config.tables import WITH_PICTURES
 from evalkit.errors import InputError
 
 #: The columns of each kind of figure and what they hold; docs/figures.md says what they mean.
@@ -50,10 +51,6 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
         **dict.fromkeys(("estimate", "rank", "low", "high"), float),
     },
 }
-
-#: The kinds that show images.
-WITH_PICTURES = ("boxes",)
-
 
 @dataclass(frozen=True, eq=False)
 class FigureData:

@@ -155,12 +155,13 @@ def _mark_consolidation(scene: Scene, strength: float, rng: np.random.Generator)
     return _consolidate(scene, strength, rng, _side(rng))
 
 
-def _consolidate(scene: Scene, strength: float, rng: np.random.Generator, side: float) -> Field:
+def _consolidate(scene: Scene, strength: float, rng: np.random.Generator, side: float, extent: float = 1.0) -> Field:
     thorax, plane = scene.thorax, scene.plane
     y = rng.uniform(-8.0, thorax.dome - 1.5) if rng.random() < 0.35 else rng.uniform(1.0, thorax.dome - 1.0)
     x = side * rng.uniform(0.42, 0.75) * thorax.half_width_at(y)
     z = rng.uniform(-5, 4)
     wide, tall = rng.uniform(2.3, 3.7) + 1.9 * strength, rng.uniform(2.0, 3.0) + 1.5 * strength
+    wide, tall = extent * wide, extent * tall
     u = (plane.u - plane.across(x, z)) / wide
     v = (plane.y - y) / tall
     far = np.sqrt(u * u + v * v) + texture(rng, plane.size, {8: 0.20, 16: 0.14, 32: 0.10})
@@ -246,8 +247,9 @@ _MARKS: dict[str, Callable[[Scene, float, np.random.Generator], Field | tuple[Fi
     "edema": _mark_edema,
     "interstitial opacity": _mark_interstitial,
     "consolidation": _mark_consolidation,
-    "right consolidation": partial(_consolidate, side=-1.0),
-    "left consolidation": partial(_consolidate, side=1.0),
+    # As large as the opacities that readers box in COVID-19.
+    "right consolidation": partial(_consolidate, side=-1.0, extent=1.6),
+    "left consolidation": partial(_consolidate, side=1.0, extent=1.6),
     "nodule": _mark_nodule,
     "pneumothorax": _mark_pneumothorax,
     "effusion": _mark_effusion,

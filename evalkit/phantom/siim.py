@@ -33,7 +33,7 @@ CLASSES = (
 )
 
 #: Strengths of opacities: faint at one end and obvious at the other, but none that nobody would box.
-_WEAKEST, _STRONGEST = 0.45, 0.98
+_WEAKEST, _STRONGEST = 0.55, 0.98
 _DRIFT = 0.05
 _MOST_STUDIES = 2
 #: Shares of studies with a second image, and of those in which it is a series of its own.

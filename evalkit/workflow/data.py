@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalkit.config.datasets import CocoEntry, CsvEntry, FolderEntry, KermanyEntry
 from evalkit.config.detection import Detection
+from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
@@ -106,7 +107,7 @@ def balancing_hash(study: Study, evaluation: str) -> str:
 def split_hash(study: Study, evaluation: str) -> str:
     """Changes when patients are to be divided in another way."""
     entry = study.evaluation(evaluation)
-    if isinstance(entry, Detection):
+    if isinstance(entry, Detection | Inversion):
         divided = {"task", "dataset", "labels", "validation_share", "test_share"}
         values = entry.model_dump(mode="json", include=divided)
     else:

@@ -24,7 +24,7 @@ def open_study(config: Mapping[str, Any]) -> Study:
     InputError
         Another key, or a study or a table that is not valid.
     """
-    from evalkit.comparisons.procedure import check_table
+    from evalkit.comparisons.questions import check_table
 
     unknown = sorted({name for name in config if not name.isupper()} - {"study", "retry_failed"})
     if unknown:

@@ -8,12 +8,12 @@ from evalkit.config.loading import Study
 from evalkit.config.pretraining import Contrastive
 from evalkit.config.strict import nearest
 from evalkit.config.study import BUILT_IN
-from evalkit.config.tables import FractionsFigure, RanksFigure
+from evalkit.config.tables import WITH_PICTURES, FractionsFigure, RanksFigure
 from evalkit.errors import InputError
 from evalkit.fingerprints import value_hash
 from evalkit.plan import list_jobs
 from evalkit.workflow.backbones import contrastive_backbones, pretraining_of
-from evalkit.workflow.data import copies_files, dataset_files, evaluated_files
+from evalkit.workflow.data import copies_files, dataset_files, divided_files, evaluated_files
 from evalkit.workflow.machine import values_of
 
 #: What a table is rendered as; the first holds the rows, the others their layout.
@@ -103,6 +103,16 @@ def drawn_files(study: Study, figure: str) -> list[Path]:
     return [study.layout.report(figure + ending) for ending in (".pdf", ".png")]
 
 
+def figures_with_pictures(study: Study) -> list[str]:
+    """The study's figures that show images."""
+    return [name for name, entry in study.file.figures.items() if entry.kind in WITH_PICTURES]
+
+
+def figures_without_pictures(study: Study) -> list[str]:
+    """The study's other figures."""
+    return [name for name, entry in study.file.figures.items() if entry.kind not in WITH_PICTURES]
+
+
 def chart_inputs(study: Study, figure: str) -> list[Path]:
     """The job records of the runs that a figure shows, and the tables whose rows it draws."""
     entry = study.figure(figure)
@@ -112,7 +122,8 @@ def chart_inputs(study: Study, figure: str) -> list[Path]:
         jobs = [job for table in entry.tables for job in table_inputs(study, table)]
         return list(dict.fromkeys([*(study.layout.report(f"{table}.csv") for table in entry.tables), *jobs]))
     setting = entry.setting or study.evaluation(entry.evaluation).list_settings()[-1]
-    return [
+    pixels = divided_files(study, entry.evaluation) if entry.kind in WITH_PICTURES else []
+    return pixels + [
         study.layout.job(job.evaluation, job.setting, job.backbone, job.span)
         for job in list_jobs(study, entry.evaluation, backbones=entry.backbones)
         if job.setting == setting
@@ -127,6 +138,7 @@ def chart_hash(study: Study, figure: str) -> str:
     return value_hash(
         {
             "figure": values_of(entry),
+            "seed": study.file.seed,
             "study": [study.file.title, study.file.notes],
             "tables": [table_hash(study, table) for table in tables],
             "aggregate": study.evaluation(entry.evaluation).aggregate if hasattr(entry, "evaluation") else None,

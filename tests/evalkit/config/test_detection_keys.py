@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from evalkit.config.detection import Detection, DetectionRecipe
+from evalkit.config.loading import load_study
+from evalkit.errors import InputError
 
 
 def detection(**changes: Any) -> Detection:
@@ -49,3 +52,52 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -
 def test_sides_may_be_told_apart_without_mirroring() -> None:
     assert detection(labels=["left lung", "right lung"], recipe={"steps": 1, "flip": False}).labels
     assert detection(labels=["cleft"]).labels, "only a word of its own is a side"
+
+
+@pytest.fixture
+def load(tmp_path) -> Any:
+    """Load a study of one detection with the backbones given."""
+
+    def load(entry: dict[str, Any], **changes: Any) -> Any:
+        study = {
+            "study": "boxes",
+            "title": "Boxes",
+            "image_size": 64,
+            "backbones": ["one"],
+            "datasets": {"boxes": {"format": "coco", "root": "nowhere"}},
+            "evaluations": {
+                "main": {"task": "detection", "dataset": "boxes", "recipe": {"steps": 1}, **changes},
+            },
+            "tables": {
+                "table9": {
+                    "title": "AP",
+                    "evaluation": "main",
+                    "metric": "ap50",
+                    "primary": "map_bootstrap",
+                    "policies": ["best"],
+                }
+            },
+        }
+        (tmp_path / "backbones.yaml").write_text(yaml.safe_dump({"one": {"label": "One", **entry}}))
+        (tmp_path / "boxes.yaml").write_text(yaml.safe_dump(study))
+        return load_study(tmp_path / "boxes.yaml")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("entry", "changes", "message"),
+    [
+        ({"arch": "vgg16", "timm": "tv_in1k"}, {}, "'one', a vgg16, which cannot carry a detector"),
+        ({"arch": "resnet50"}, {"protocol": "detectron2"}, "which has no weights, and protocol detectron2 freezes"),
+        ({"arch": "resnet10t"}, {"engine": "detectron2"}, "which engine detectron2 does not have"),
+    ],
+)
+def test_backbones_that_cannot_carry_the_detector_are_named(load, entry, changes, message) -> None:
+    with pytest.raises(InputError, match=message):
+        load(entry, **changes)
+
+
+def test_any_resnet_can(load) -> None:
+    assert load({"arch": "resnet10t"}).detection("main")
+    assert load({"arch": "resnet101", "timm": "tv_in1k"}, protocol="detectron2", engine="detectron2")
