@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalkit.config import Study, load_study
+from evalkit.config.inversion import Inversion
 from evalkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        For the configuration, each architecture, each table, unless `config_only` each data set, each other data set
-        that an evaluation tests on and each file of weights, and each pretraining; those that pretraining starts from
-        are included. After a configuration that cannot be read nothing more follows.
+        For the configuration, each architecture, each encoder of an inversion, each table, unless `config_only` each
+        data set, each other data set that an evaluation tests on, each generator from a file and each file of weights,
+        and each pretraining; those that pretraining starts from are included. After a configuration that cannot be
+        read nothing more follows.
     """
     try:
         study = load_study(name)
@@ -64,6 +66,11 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
         finding = _look(f"backbones.{backbone}", _check_architecture, study, backbone)
         buildable |= {backbone} if finding.ok else set()
         yield finding
+    inversions = [name for name, entry in study.file.evaluations.items() if isinstance(entry, Inversion)]
+    for name in inversions:
+        for backbone in study.rows(name):
+            if backbone in buildable and study.backbone(backbone).arch:
+                yield _look(f"evaluations.{name}, {backbone}", _check_encoder, study, backbone)
     for table in study.file.tables:
         yield _look(f"tables.{table}", _check_table, study, table)
     if not config_only:
@@ -74,6 +81,9 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
             )
         for name in study.file.evaluations:
             yield from _check_test_on(study, name, manifests)
+        for name in inversions:
+            if study.inversion(name).generator.path is not None:
+                yield _look(f"generator of {name}", _check_generator, study, name)
         for backbone, entry in entries.items():
             if not entry.is_scratch:
                 yield _look(f"weights of {backbone}", partial(_check_weights, known=known), study, backbone)
@@ -107,6 +117,8 @@ def _check_architecture(study: Study, backbone: str) -> str:
     from evalkit.checkpoints.trunks import check_architecture
 
     entry = study.backbone(backbone)
+    if not entry.arch:
+        return f"{entry.label}, a row without a network"
     check_architecture(entry.arch)
     if entry.format is not None:
         format_named(entry.format)
@@ -122,7 +134,7 @@ def _check_table(study: Study, table: str) -> str:
 
 def _check_dataset(study: Study, dataset: str, *, known: Known, manifests: dict[str, Manifest]) -> str:
     from evalkit.datasets import read_dataset
-    from evalkit.splits.labels import choose_labels, read_classes
+    from evalkit.splits.labels import check_only, choose_labels, read_classes
 
     entry = study.dataset(dataset)
     if entry.phantom is not None and not _is_drawn(study, dataset):
@@ -131,6 +143,8 @@ def _check_dataset(study: Study, dataset: str, *, known: Known, manifests: dict[
     for evaluation in study.file.evaluations.values():
         if evaluation.dataset == dataset:
             labels = choose_labels(evaluation, manifest)
+            if isinstance(evaluation, Inversion):
+                check_only(evaluation.only or [], manifest, dataset=dataset)
             if evaluation.task == "multiclass":
                 read_classes(manifest.images, labels, dataset=dataset)
     patients = frozenset(manifest.images["patient_id"])
@@ -178,12 +192,49 @@ def _is_drawn(study: Study, dataset: str) -> bool:
 def _check_weights(study: Study, backbone: str, *, known: Known) -> str:
     from evalkit.checkpoints.sources import make_canonical
 
-    entry, path = study.backbone(backbone), study.checkpoint_path(backbone)
+    entry = study.backbone(backbone)
+    if entry.is_vgg16:
+        return _check_vgg16(study, backbone)
+    path = study.checkpoint_path(backbone)
     if path is not None and path.is_relative_to(study.layout.root) and not path.exists():
         return "made by this workflow when they are needed"
     report = make_canonical(entry, path=path)[1]
     known.channels[backbone] = report.in_channels
     return f"{report.matched} tensors, the whole trunk; {report.format}; fingerprint {report.short_fingerprint}"
+
+
+def _check_encoder(study: Study, backbone: str) -> str:
+    """Cut a network without values where an inversion would look through it."""
+    import timm
+    import torch
+
+    from evalkit.inversion.stages import cut_into_stages
+
+    arch = study.backbone(backbone).arch
+    with torch.device("meta"):
+        stages = cut_into_stages(timm.create_model(arch, num_classes=0), arch)
+    return f"{arch} can be a perceptual encoder, with {len(stages)} taps"
+
+
+def _check_generator(study: Study, evaluation: str) -> str:
+    from evalkit.generators import open_generator
+
+    generator, report = open_generator(study, evaluation)
+    return f"{report['format']}, {generator.spec.resolution} px, {generator.spec.img_channels} channels"
+
+
+def _check_vgg16(study: Study, backbone: str) -> str:
+    """Look at torchvision's file; without it the study runs, and the row says so."""
+    from evalkit.inversion.published import UNAVAILABLE, read_trunk
+
+    try:
+        path = study.checkpoint_path(backbone)
+    except InputError as error:
+        return f"warning: its rows will say {UNAVAILABLE!r}. {error}"
+    trunk = read_trunk("vgg16", path, study.backbone(backbone).sha256 or "")
+    if trunk is None:
+        return f"warning: {path} does not exist; its rows will say {UNAVAILABLE!r}"
+    return f"{len(trunk.tensors)} tensors, all convolutions; sha256 {trunk.sha256[:12]}"
 
 
 def _check_pretraining(study: Study, backbone: str, known: Known) -> Iterator[Finding]:

@@ -15,10 +15,18 @@ from rich.table import Table as RichTable
 from evalkit.config.datasets import CheXpertEntry, Dataset
 from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification
+from evalkit.config.generator import GeneratorSpec
+from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.plan import count_repeats, list_jobs, list_runs
 from evalkit.settings import parse_setting, read_setting
-from evalkit.speeds import has_gpu, measure_detector_speed, measure_speed
+from evalkit.speeds import (
+    has_gpu,
+    measure_detector_speed,
+    measure_generator_speed,
+    measure_inversion_speed,
+    measure_speed,
+)
 from evalkit.workflow import gpus, training_slots
 
 #: Images of the public releases, for a forecast without the data: counted on their own annotation files
@@ -40,6 +48,10 @@ PUBLISHED_TEST_IMAGES = {
     ("nih", ""): 25_596,
     ("kermany", ""): 624,
 }
+
+#: What is run for an inversion; see `EvaluationForecast.head`.
+INVERSION, GENERATOR = "inversion", "generator"
+_PARTS = (INVERSION, GENERATOR)
 
 #: A forward pass costs about a third of a training step (forward, backward with respect to inputs and weights).
 FORWARD_SHARE = 1 / 3
@@ -72,7 +84,8 @@ class EvaluationForecast:
     Attributes
     ----------
     head : str
-        Of a detection, whose heads differ in speed; empty for any other.
+        What is on the network, where that decides the speed: a detection's head; `INVERSION` where a generator is, or
+        `GENERATOR` where there is nothing else; empty for any other.
     training_images : int
         Images trained on, counted once per time they are seen, over all runs and learning rates.
     predicted_images : int
@@ -103,8 +116,14 @@ def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
     images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
     forecasts = []
     for name, evaluation in study.file.evaluations.items():
-        for backbone in study.backbones:
-            if isinstance(evaluation, Detection):
+        if isinstance(evaluation, Inversion) and evaluation.generator.train is not None:
+            recipe = evaluation.generator.train.recipe
+            seen = recipe.steps * recipe.batch_size
+            forecasts.append(EvaluationForecast(name, "generator", 1, 1, seen, 0, 0, head=GENERATOR))
+        for backbone in study.rows(name):
+            if isinstance(evaluation, Inversion):
+                forecasts.append(_forecast_inversion(study, name, backbone, images))
+            elif isinstance(evaluation, Detection):
                 forecasts += [
                     _forecast_detection(study, name, each, backbone, images) for each in evaluation.settings.head
                 ]
@@ -137,7 +156,8 @@ def recorded_speeds(study: Study) -> dict[tuple[str, str], float]:
             record = _read(study.layout.run(*run) / "run.json")
             speed = record.get("images_per_second")
             if record.get("outcome") == "done" and speed:
-                head = str(parse_setting(run.setting).get("head", ""))
+                of_inversion = study.evaluation(evaluation).task == "inversion"
+                head = INVERSION if of_inversion else str(parse_setting(run.setting).get("head", ""))
                 speeds.setdefault((study.backbone(run.backbone).arch, head), []).append(float(speed))
     return {key: statistics.median(values) for key, values in speeds.items()}
 
@@ -164,19 +184,19 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
     runs = RichTable(*names, "jobs", "runs", "images trained", "images/s", "hours")
     hours, bytes_predicted = 0.0, 0
     for planned in forecast_pretraining(study) + forecast_evaluations(study):
-        entry = study.backbone(planned.backbone)
-        key = (entry.arch, planned.head)
+        arch, channels = _network_of(study, planned)
+        key = (arch, planned.head)
         if images_per_second is not None:
             speeds[key] = (images_per_second, "given")
         elif key not in speeds:
-            speed = _measure(study, planned, entry.arch, entry.in_channels or 3)
+            speed = _measure(study, planned, arch, channels)
             speeds[key] = (speed, "measured here, " + ("GPU" if has_gpu() else "CPU"))
         speed, basis = speeds[key]
         taken = planned.hours(speed)
         hours += taken
         bytes_predicted += planned.prediction_bytes
         runs.add_row(
-            " ".join(filter(None, [planned.evaluation, planned.head])),
+            " ".join(filter(None, [planned.evaluation, "" if planned.head in _PARTS else planned.head])),
             planned.backbone,
             f"{planned.jobs}",
             f"{planned.runs}",
@@ -194,8 +214,23 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
     return Group(data, runs, total)
 
 
+def _network_of(study: Study, planned: EvaluationForecast) -> tuple[str, int]:
+    """Architecture and channels of what is run; a generator alone has no name in timm."""
+    if planned.head == GENERATOR:
+        return "", 1
+    entry = study.backbone(planned.backbone)
+    return entry.arch, entry.in_channels or 3
+
+
 def _measure(study: Study, planned: EvaluationForecast, arch: str, in_channels: int) -> float:
     threads = study.file.threads
+    if planned.head in _PARTS:
+        train = study.inversion(planned.evaluation).generator.train
+        # How wide one from a file is, is not known before it is read: the published widths.
+        spec = train.spec if train is not None else GeneratorSpec.model_validate({"resolution": study.file.image_size})
+        if planned.head == GENERATOR:
+            return measure_generator_speed(spec, threads=threads)
+        return measure_inversion_speed(spec, arch, in_channels=in_channels, threads=threads)
     if planned.head:
         entry = study.detection(planned.evaluation)
         return measure_detector_speed(entry, arch, planned.head, in_channels=in_channels, threads=threads)
@@ -271,6 +306,24 @@ def _forecast_detection(
     )
 
 
+def _forecast_inversion(study: Study, name: str, backbone: str, images: dict[str, int]) -> EvaluationForecast:
+    """Each step of an image counts as an image; those that 'only' leaves out are not known before, and count."""
+    evaluation = study.inversion(name)
+    inverted = evaluation.images or _split_sizes(study, name, images[evaluation.dataset])["test"]
+    runs = len(evaluation.list_settings()) * evaluation.seeds
+    steps = 0 if study.backbone(backbone).control == "mean-w" else evaluation.projection.steps
+    return EvaluationForecast(
+        evaluation=name,
+        backbone=backbone,
+        runs=runs,
+        jobs=sum(1 for _ in list_jobs(study, name, backbones=[backbone])),
+        training_images=runs * inverted * steps,
+        predicted_images=0,
+        prediction_bytes=runs * inverted * (5 * study.file.image_size**2 + _LATENT_BYTES),
+        head=INVERSION,
+    )
+
+
 def _forecast_classification(study: Study, name: str, backbone: str, images: dict[str, int]) -> EvaluationForecast:
     evaluation = study.classification(name)
     counts = _split_sizes(study, name, images[evaluation.dataset])
@@ -333,6 +386,10 @@ def _count_training(study: Study, name: str, train: int, trainset: str) -> int:
 def _release(entry: Dataset) -> tuple[str, str]:
     """What `PUBLISHED_IMAGES` knows a data set by."""
     return entry.format, entry.views if isinstance(entry, CheXpertEntry) else ""
+
+
+#: Latents and convergence curve of an inverted image.
+_LATENT_BYTES = 20_000
 
 
 #: Truth and some ten detections of an image in COCO's files.

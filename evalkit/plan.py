@@ -60,11 +60,11 @@ def count_repeats(evaluation: Design, setting: str) -> int:
 
 
 def list_jobs(study: Study, evaluation: str, *, backbones: list[str] | None = None) -> Iterator[Job]:
-    """Every job of an evaluation, for all of the study's backbones or the ones given."""
+    """Every job of an evaluation, for all backbones that it can be run for or the ones given."""
     entry = study.evaluation(evaluation)
     for setting in entry.list_settings():
         repeats = range(count_repeats(entry, setting))
-        for backbone in backbones if backbones is not None else study.backbones:
+        for backbone in backbones if backbones is not None else study.rows(evaluation):
             for first in range(0, len(repeats), entry.repeats_per_job):
                 yield Job(evaluation, setting, backbone, repeats[first : first + entry.repeats_per_job])
 

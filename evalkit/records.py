@@ -30,6 +30,9 @@ _PACKAGES = (
     "timm",
     "kornia",
     "faster-coco-eval",
+    "lpips",
+    "scikit-image",
+    "torchmetrics",
     "scikit-learn",
     "scipy",
     "numpy",
@@ -72,6 +75,16 @@ class RunRecord(TypedDict, total=False):
     empty_images: str
     #: Of a detection: COCO's numbers of validation and test images.
     coco: dict[str, Any]
+    #: Of an inversion: what the row is if no backbone, and what the generator is.
+    control: str | None
+    generator: dict[str, Any]
+    #: Of an inversion: how features are compared, the encoder and its calibration; the trunk of LPIPS, or why none.
+    perceptual: dict[str, Any]
+    lpips: dict[str, Any] | str
+    #: Images that are optimised side by side.
+    batch_size: int
+    #: Metrics that could not be measured, and why.
+    unavailable: dict[str, str]
     #: SHA-256 of the files read.
     inputs: dict[str, str]
     #: Hash of this project's source that the run depends on.
@@ -87,6 +100,7 @@ class RunRecord(TypedDict, total=False):
     micro_batch: int
     #: From start to finish, in this process.
     wall_seconds: float
+    #: Of an inversion, every step of an image counts as one: it is comparable with that of a training.
     images_per_second: float
     #: Of the run on a card; of the process so far on the CPU, so earlier runs of the same job are in it.
     peak_memory_bytes: int

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evalkit.config.detection import Detection
+from evalkit.config.generator import GeneratorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,6 +84,85 @@ def measure_detector_speed(
         return torch.stack(list(engine.losses(network, images, targets).values())).sum()
 
     return _time_steps(network, loss, len(images), device, seconds)
+
+
+def measure_generator_speed(spec: GeneratorSpec, *, threads: int, seconds: float = 5.0) -> float:
+    """Time training steps of a generator and its discriminator, without the regularisations of some steps.
+
+    Parameters
+    ----------
+    spec : GeneratorSpec
+    threads, seconds
+        As of `measure_speed`.
+
+    Returns
+    -------
+    float
+        Training images per second, roughly.
+    """
+    import torch
+    from torch.nn.functional import softplus
+
+    from evalkit.stylegan2.discriminator import Discriminator
+    from evalkit.stylegan2.generator import Generator
+
+    torch.set_num_threads(threads)
+    device = "cuda" if has_gpu() else "cpu"
+    batch = 8 if device == "cuda" or spec.resolution <= 128 else 2
+    networks = torch.nn.ModuleList([Generator(spec), Discriminator(spec, group=batch)]).to(device)
+    generator, discriminator = networks
+    real = torch.rand(batch, spec.img_channels, spec.resolution, spec.resolution, device=device)
+
+    def loss() -> Tensor:
+        made = generator(torch.randn(batch, spec.z_dim, device=device), "random")
+        of_generator = softplus(-discriminator(made)).mean()
+        return of_generator + softplus(discriminator(made.detach())).mean() + softplus(-discriminator(real)).mean()
+
+    return _time_steps(networks, loss, batch, device, seconds)
+
+
+def measure_inversion_speed(
+    spec: GeneratorSpec, arch: str, *, in_channels: int, threads: int, seconds: float = 5.0
+) -> float:
+    """Time steps of a search for latents, with a generator and an encoder of random weights.
+
+    Parameters
+    ----------
+    spec : GeneratorSpec
+    arch : str
+        Of the encoder, in timm; empty for none.
+    in_channels : int
+        Of the encoder.
+    threads, seconds
+        As of `measure_speed`.
+
+    Returns
+    -------
+    float
+        Images per second, each step of an image counting as one.
+    """
+    import timm
+    import torch
+
+    from evalkit.stylegan2.generator import Generator
+
+    torch.set_num_threads(threads)
+    device = "cuda" if has_gpu() else "cpu"
+    batch = 8 if device == "cuda" or spec.resolution <= 128 else 1
+    generator = Generator(spec).requires_grad_(False).to(device)
+    encoder: nn.Module | None = None
+    if arch:
+        encoder = timm.create_model(arch, in_chans=in_channels, num_classes=0).eval().requires_grad_(False).to(device)
+    latents = torch.nn.ParameterList([torch.randn(batch, generator.num_ws, spec.w_dim)]).to(device)
+
+    def loss() -> Tensor:
+        images = generator.synthesise(latents[0], "constant")
+        seen = images.square().mean()
+        if encoder is None:
+            return seen
+        return seen + encoder(images.mean(dim=1, keepdim=True).expand(-1, in_channels, -1, -1)).square().mean()
+
+    return _time_steps(latents, loss, batch, device, seconds)
 
 
 def _time_steps(network: nn.Module, loss: Callable[[], Tensor], batch: int, device: str, seconds: float) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evalkit.comparisons.cells import count_cases
 from evalkit.comparisons.policies import find_best
+from reports.effects import Effects, EffectSizes
 from reports.labels import capitalise, label_metric, label_setting, label_subgroup, label_target
 from reports.numbers import format_interval, format_number, format_pvalue, mark_pvalue
 
@@ -71,6 +72,8 @@ class Block:
     columns : tuple of str
     lines : tuple of Line
     further : tuple of Comparison
+    effects : tuple of Effects
+        Effect sizes of the decisive differences, with the p-values of secondary tests; measured values have them.
     leading : bool
         Whether it sums others up: it shows the first target of its metric.
     """
@@ -79,6 +82,7 @@ class Block:
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     further: tuple[Comparison, ...]
+    effects: tuple[Effects, ...] = ()
     leading: bool = True
 
 
@@ -107,6 +111,7 @@ class _Rows:
         found: list[Any] = list(rows.itertuples(index=False))
         self._context = context
         self.labels = {row.backbone: row.label for row in found}
+        self._controls = [each["key"] for each in context["backbones"] if each.get("control")]
         self._decisive: dict[Place, dict[str, Any]] = {}
         self._further: dict[str, dict[Place, dict[str, Any]]] = {}
         for row in found:
@@ -114,7 +119,8 @@ class _Rows:
             if row.role == "primary":
                 self._decisive.setdefault(place, {})[row.backbone] = row
             elif row.role == "secondary":
-                self._further.setdefault(row.policy, {}).setdefault(place, {})[row.backbone] = row
+                # Of several tests of a further policy the first leads.
+                self._further.setdefault(row.policy, {}).setdefault(place, {}).setdefault(row.backbone, row)
         self.places = list(self._decisive)
 
     def find_best(self, place: Place) -> str | None:
@@ -122,7 +128,7 @@ class _Rows:
         column = self._decisive[place]
         expected = self._context["runs"].get(place.setting, 1)
         return find_best(
-            {backbone: row.estimate for backbone, row in column.items()},
+            {backbone: row.estimate for backbone, row in column.items() if backbone not in self._controls},
             higher_is_better=bool(next(iter(column.values())).higher_is_better),
             complete=[
                 key for key, row in column.items() if row.unit != "repeat" or (pd.notna(row.n) and row.n == expected)
@@ -190,7 +196,7 @@ def arrange(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Block]:
         In the order of the rows: everyone before the subgroups and, with settings across, the first target of a metric
         before the others.
     """
-    found = _Rows(rows, context)
+    found, sizes = _Rows(rows, context), EffectSizes(rows, context)
     return [
         Block(
             title=", ".join(filter(None, grid.title)),
@@ -201,6 +207,7 @@ def arrange(rows: pd.DataFrame, context: Mapping[str, Any]) -> list[Block]:
                 for comparison in (found.compare(policy, list(grid.columns)) for policy in context["policies"][1:])
                 if comparison.lines
             ),
+            effects=sizes.lines(found.labels, list(grid.columns)),
             leading=grid.leading,
         )
         for grid in _divide(found.places, context)

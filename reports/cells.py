@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reports.arranging import Cell
 from reports.escaping import Markup, escape_markdown, escape_tex
 
@@ -18,6 +20,11 @@ def write_markdown_cell(cell: Cell) -> Markup:
         escape_markdown(cell.status),
     ]
     return Markup("<br>".join(filter(None, lines)))
+
+
+def write_markdown_lines(texts: Iterable[str]) -> Markup:
+    """Several texts of a cell, one below the other."""
+    return Markup("<br>".join(escape_markdown(text) for text in texts))
 
 
 def write_tex_cell(cell: Cell) -> Markup:

@@ -23,24 +23,9 @@ from evalkit.comparisons.rows import write_rows
 from evalkit.errors import InputError
 from evalkit.metrics import METRICS
 from reports.escaping import escape_markdown, escape_tex
-from reports.labels import label_target
+from reports.labels import SHORT_TESTS, label_target
 from reports.numbers import format_number
 from reports.rendering import TEX_MARKS, make_environment
-
-#: Tests as they are named in a narrow column.
-_TESTS = {
-    "delong": "DeLong",
-    "delong_clustered": "DeLong, clustered",
-    "mcnemar_exact": "McNemar, exact",
-    "mcnemar_clustered": "McNemar, clustered",
-    "stuart_maxwell": "Stuart-Maxwell",
-    "stuart_maxwell_clustered": "Stuart-Maxwell, clustered",
-    "ttest_paired": "paired t",
-    "wilcoxon": "Wilcoxon",
-    "bootstrap": "bootstrap",
-    "map_bootstrap": "image bootstrap",
-}
-
 
 #: Formats that a comparison is written in.
 _ENDINGS = (".csv", ".json", ".tex", ".md")
@@ -210,7 +195,7 @@ def _lines(rows: pd.DataFrame) -> Iterator[Line]:
             best=first and row.backbone == best,
             estimate=_with_interval(row.estimate, row.ci_low, row.ci_high, decimals) if first else "",
             difference={"ok": compared, "reference": "reference"}.get(str(row.status), str(row.status)),
-            test=_TESTS.get(str(row.test), str(row.test)),
+            test=SHORT_TESTS.get(str(row.test), str(row.test)),
             pvalue=_pvalue(row.p_value),
             adjusted=_pvalue(row.p_adjusted),
         )

@@ -14,6 +14,7 @@ from reports.rendering import write_paragraphs
 
 #: Intervals in words.
 INTERVALS = {
+    "t": "Student's t",
     "wilson": "Wilson's score interval",
     "bootstrap_two_way percentile": "percentiles of the two-way bootstrap",
     "bootstrap percentile": "percentiles of the bootstrap over patients",
@@ -34,6 +35,11 @@ _SOURCES = {
     "url": "a download",
     "timm": "timm",
     "pretrain": "made by this workflow",
+}
+_CONTROLS = {
+    "pixel-only": "none, for there is no encoder",
+    "mean-w": "none, for nothing is optimised",
+    "random": "none, drawn from the run's seed",
 }
 #: Versions worth a footnote; the facts beside the rows hold all.
 _PACKAGES = ("cxr-evalkit", "torch", "timm", "scipy (tables)")
@@ -59,8 +65,9 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
     """
     settings = {name: label_setting(name, context["runs"]) for name in context["runs"]}
     single = [name for name in settings if context["runs"][name] == 1]
-    # A probe is fitted without chance: another seed would give the same.
-    seeded = [name for name in single if read_setting(name).regime != "probe"]
+    # A probe is fitted without chance: another seed would give the same. An inversion says for itself how it varies.
+    trained = context["task"] != "inversion"
+    seeded = [name for name in single if trained and read_setting(name).regime != "probe"]
     compared = rows[rows["test"] != ""]
     shown = rows[rows["sd"].isna()] if compact else rows
     labels = {each["key"]: each["label"] for each in context["backbones"]}
@@ -70,7 +77,8 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
         compact=compact,
         metrics=_join((metric["label"] for metric in context["metrics"]), "and"),
         level=f"{100 * context['confidence_level']:.12g} %",
-        repeated=_describe_repeats(context["runs"], settings),
+        repeated=_describe_repeats(context["runs"], settings) if trained else [],
+        spread=context.get("spread", ""),
         single=bool(single),
         single_settings=_specify(single, settings),
         seeded=bool(seeded),
@@ -83,6 +91,8 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
         },
         tests=_describe_tests(compared[compared["role"] == "primary"], settings, context),
         paper=[context["tests"][test] for test in compared["test"][compared["role"] == "paper"].unique()],
+        secondary=[context["tests"][test] for test in _list_secondary(compared, context)],
+        effects=bool(context.get("effects")),
         adjusted=_ADJUSTMENTS[context["adjustment"]] if rows["p_adjusted"].notna().any() else "",
         family=_describe_family(compared, context),
         counted=_describe_counts(context),
@@ -96,6 +106,8 @@ def write_footnotes(rows: pd.DataFrame, context: Mapping[str, Any], *, compact: 
 def _describe_counts(context: Mapping[str, Any]) -> str:
     """What the test set holds of each class."""
     counts, task = context["test_set"], context["task"]
+    if task == "inversion":
+        return ""
     if task == "detection":
         boxes = _list(f"{label} {count}" for label, count in counts["boxes"].items())
         empty = counts["images"] - counts["with_boxes"]
@@ -161,6 +173,12 @@ def _describe_places(
     return places
 
 
+def _list_secondary(compared: pd.DataFrame, context: Mapping[str, Any]) -> list[str]:
+    """Tests that are shown beside the primary one against the same reference."""
+    beside = (compared["role"] == "secondary") & (compared["policy"] == context["policies"][0])
+    return list(compared["test"][beside].unique())
+
+
 def _describe_subgroups(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
     """What to think of subgroups' p-values; empty where there are none."""
     if (rows["subgroup"] == EVERYONE).all():
@@ -183,6 +201,8 @@ def _describe_family(compared: pd.DataFrame, context: Mapping[str, Any]) -> str:
 
 
 def _describe_weights(backbone: Mapping[str, Any], settings: Iterable[str]) -> str:
+    if backbone.get("control"):
+        return f"{backbone['label']}: {_CONTROLS[backbone['control']]}"
     if backbone["source"] == "scratch":
         regimes = {read_setting(setting).regime for setting in settings}
         ways = ["drawn anew in each run"] if "finetune" in regimes else []

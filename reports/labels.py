@@ -7,11 +7,26 @@ from typing import Any
 
 from evalkit.comparisons.cells import ALL, MEAN
 from evalkit.comparisons.detectors import HEADS
+from evalkit.comparisons.inversions import SPACES
 from evalkit.comparisons.subgroups import EVERYONE
 from evalkit.settings import parse_setting
 
 #: Values of settings that are not printed as they are spelled.
-_VALUES = {"finetune": "fine-tuned", "probe": "linear probe", **HEADS}
+_VALUES = {"finetune": "fine-tuned", "probe": "linear probe", **HEADS, **SPACES}
+
+#: Tests as they are named in a narrow column.
+SHORT_TESTS = {
+    "delong": "DeLong",
+    "delong_clustered": "DeLong, clustered",
+    "mcnemar_exact": "McNemar, exact",
+    "mcnemar_clustered": "McNemar, clustered",
+    "stuart_maxwell": "Stuart-Maxwell",
+    "stuart_maxwell_clustered": "Stuart-Maxwell, clustered",
+    "ttest_paired": "paired t",
+    "wilcoxon": "Wilcoxon",
+    "bootstrap": "bootstrap",
+    "map_bootstrap": "image bootstrap",
+}
 
 
 def label_setting(setting: str, settings: Iterable[str]) -> str:

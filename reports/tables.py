@@ -13,7 +13,7 @@ import pandas as pd
 from evalkit.commands import run_command
 from evalkit.comparisons.rows import read_rows
 from reports.arranging import arrange
-from reports.cells import write_markdown_cell, write_tex_cell
+from reports.cells import write_markdown_cell, write_markdown_lines, write_tex_cell
 from reports.escaping import Markup, escape_markdown, escape_tex
 from reports.footnotes import write_footnotes
 from reports.labels import label_metric
@@ -54,6 +54,7 @@ def render_markdown(rows: pd.DataFrame, context: Mapping[str, Any]) -> str:
     """Lay rows out as Markdown: all targets, with intervals, differences and adjusted p-values."""
     environment = make_environment(finalize=escape_markdown)
     environment.filters["cell"] = write_markdown_cell
+    environment.filters["lines"] = write_markdown_lines
     return _render(environment, "table.md.j2", rows, context, blocks=arrange(rows, context))
 
 

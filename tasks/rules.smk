@@ -13,3 +13,4 @@ JOB = (
 
 include: "classification/rules.smk"
 include: "detection/rules.smk"
+include: "inversion/rules.smk"

@@ -75,7 +75,7 @@ class Alignment:
             if is_multiclass(frame):
                 self._require_one_class(frame["target"].groupby(cases).nunique(), frame, cases)
             self._first, self._source, self._cases = facts, source, cases
-        difference = _difference(self._first, facts)
+        difference = find_difference(self._first, facts)
         if difference:
             raise InputError(
                 f"{source} does not match {self._source}: {difference}",
@@ -115,8 +115,8 @@ def _number_cases(facts: pd.DataFrame, unit: Unit) -> NDArray[np.int64]:
     return facts.groupby(columns, sort=True).ngroup().to_numpy()
 
 
-def _difference(first: pd.DataFrame, second: pd.DataFrame) -> str:
-    """What keeps two sets of cases from being compared; empty if nothing does."""
+def find_difference(first: pd.DataFrame, second: pd.DataFrame) -> str:
+    """What keeps two sets of images, in order of image ids, from being compared; empty if nothing does."""
     more, fewer = set(second["image_id"]) - set(first["image_id"]), set(first["image_id"]) - set(second["image_id"])
     if more or fewer:
         example = f"{min(more)!r} is new" if more else f"{min(fewer)!r} is missing"

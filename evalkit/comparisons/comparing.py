@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from evalkit.comparisons.cells import Cell
-from evalkit.comparisons.estimation.base import Difference, Estimates
+from evalkit.comparisons.estimation.base import Difference, Effect, Estimates
 from evalkit.comparisons.policies import choose_reference, find_best
 from evalkit.comparisons.procedure import Procedure
 from evalkit.comparisons.rows import Row
@@ -27,10 +27,11 @@ class Place:
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """A row, not yet adjusted for its family, and what a reader must know of its test."""
+    """A row, not yet adjusted for its family, what a reader must know of its test, and how large the difference is."""
 
     row: Row
     notes: tuple[str, ...] = ()
+    effect: Effect | None = None
 
 
 def compare_setting(
@@ -70,13 +71,15 @@ class _Column:
         self._place, self._target, self._procedure, self._of = place, target, procedure, estimates
         self._cells = {cell.backbone: cell for cell in cells}
         self._estimates = {cell.backbone: estimates.estimate(cell, target) for cell in cells}
-        values = {key: estimate.value for key, estimate in self._estimates.items()}
+        # A control is there to be measured against: it is never the best, nor one of those the best is chosen from.
+        rivals = [cell for cell in cells if cell.backbone not in procedure.controls]
+        values = {cell.backbone: self._estimates[cell.backbone].value for cell in rivals}
         self._best = find_best(
             values,
             higher_is_better=procedure.metric.higher_is_better,
-            complete=[cell.backbone for cell in cells if cell.status == "ok"],
+            complete=[cell.backbone for cell in rivals if cell.status == "ok"],
         )
-        self._against_best = compare_column_with_best(estimates, cells, target, values, procedure)
+        self._against_best = compare_column_with_best(estimates, rivals, target, values, procedure)
 
     def rows(self) -> Iterator[ComparedRow]:
         """Every backbone's rows, policy by policy."""
@@ -112,7 +115,7 @@ class _Column:
             )
             if self._against_best is not None:
                 compared = self._against_best.adjust(compared)
-            yield ComparedRow(compared, difference.notes)
+            yield ComparedRow(compared, difference.notes, difference.effect)
 
     def _difference(self, cell: Cell, reference: str | None, policy: str, test: str) -> Difference:
         own = self._estimates[cell.backbone].status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from evalkit.comparisons.comparing import ComparedRow
 from evalkit.comparisons.draws import describe_data
 from evalkit.comparisons.external import describe_seen
-from evalkit.comparisons.runs import FoundRun
+from evalkit.comparisons.runs import DONE, FoundRun
 from evalkit.comparisons.sections import TableRuns
 from evalkit.comparisons.simultaneous import name_subgroup
 from evalkit.comparisons.subgroups import EVERYONE
@@ -21,6 +22,9 @@ from evalkit.metrics import METRICS
 
 #: The beginning of a note that was said of many tests with different counts.
 _COUNTED = re.compile(r"\d+ (?=of \d+ replicates left out)")
+
+#: What says which two backbones are compared, and where.
+_OF_PAIRS = ("subgroup", "metric", "setting", "target", "backbone", "reference", "policy")
 
 #: Columns of which a note is said by name.
 _FEW = 8
@@ -71,8 +75,9 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
         "tests": {test: words[test] for test in dict.fromkeys(each.row.test for each in compared if each.row.test)},
         "test_set": {**facts.test_set, "subgroups": _count_subgroups(table_runs)},
         **facts.further,
+        "effects": _list_effects(compared),
         "runs": {setting: runs.count_runs(setting) for setting in selection.settings},
-        "backbones": [_describe_backbone(study, backbone) for backbone in selection.backbones],
+        "backbones": [_describe_backbone(study, backbone, runs.found) for backbone in selection.backbones],
         "data": [
             text if len(runs.reports) == 1 else f"{dataset}: {text}"
             for dataset, report in runs.reports.items()
@@ -92,6 +97,18 @@ def describe_table(table_runs: TableRuns, compared: Sequence[ComparedRow]) -> di
     }
 
 
+def _list_effects(compared: Sequence[ComparedRow]) -> list[dict[str, Any]]:
+    """How large the differences are, each pair of backbones once; of measured values only."""
+    effects: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in compared:
+        if each.effect is not None:
+            place = {name: getattr(each.row, name) for name in _OF_PAIRS}
+            # JSON has neither NaN nor infinity.
+            sizes = {name: value if math.isfinite(value) else None for name, value in vars(each.effect).items()}
+            effects.setdefault(tuple(place.values()), place | sizes)
+    return list(effects.values())
+
+
 def _count_subgroups(table_runs: TableRuns) -> dict[str, dict[str, int]]:
     return {
         subgroup.name: {
@@ -103,13 +120,19 @@ def _count_subgroups(table_runs: TableRuns) -> dict[str, dict[str, int]]:
     }
 
 
-def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:
+def _describe_backbone(study: Study, backbone: str, found: Sequence[FoundRun]) -> dict[str, Any]:
     entry = study.backbone(backbone)
     report = study.layout.weights(backbone).with_suffix(".json")
     source = next((kind for kind in ("path", "url", "timm", "pretrain") if getattr(entry, kind)), "scratch")
     fingerprint = None
     if source != "scratch" and report.exists():
         fingerprint = json.loads(report.read_text(encoding="utf-8"))["fingerprint"][:12]
+    elif (
+        entry.sha256
+        and entry.is_vgg16
+        and any(each.run.backbone == backbone and each.outcome == DONE for each in found)
+    ):
+        fingerprint = entry.sha256[:12]  # Its own file is read, for it is never made canonical.
     return {
         "key": backbone,
         "label": entry.label,
@@ -117,6 +140,7 @@ def _describe_backbone(study: Study, backbone: str) -> dict[str, Any]:
         "source": source,
         "fingerprint": fingerprint,
         "baseline": entry.baseline,
+        "control": entry.control,
         "note": entry.note,
     }
 

@@ -27,7 +27,8 @@ from evalkit.comparisons.files.names import Columns
 from evalkit.comparisons.files.reading import is_json, read_table
 from evalkit.comparisons.files.scores import join_scores
 from evalkit.comparisons.files.values import join_values
-from evalkit.comparisons.procedure import BOOTSTRAPS, MADE_FOR, Procedure, suits
+from evalkit.comparisons.procedure import Procedure
+from evalkit.comparisons.questions import BOOTSTRAPS, MADE_FOR, suits
 from evalkit.comparisons.rows import to_frame
 from evalkit.comparisons.simultaneous import MAX_T
 from evalkit.comparisons.targets import list_targets

@@ -39,7 +39,7 @@ class Row:
     n, n_clusters : int or None
         Units the estimate is made of; patients they come from.
     estimate, sd : float
-        The estimate; its standard deviation (ddof 1) over repeats.
+        The estimate; its standard deviation (ddof 1) over repeats or, of values measured for each case, over cases.
     ci_low, ci_high, ci_method : float, float, str
         Confidence interval of the estimate.
     reference : str

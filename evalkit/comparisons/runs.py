@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.comparisons.cells import Cell, Outcome
-from evalkit.comparisons.procedure import shown_backbones, shown_settings
+from evalkit.comparisons.questions import shown_backbones, shown_settings
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.layout import PREDICTIONS, external_predictions
@@ -76,7 +76,7 @@ class FoundRun:
 
     @property
     def outcome(self) -> str:
-        """``done``, what ended it (``diverged``, ``out of memory``, ``undefined: ...``), or empty if it is missing."""
+        """``done``, what ended it (``diverged``, ``undefined: ...``, ``unavailable: ...``), or empty if missing."""
         return str(self.record.get("outcome", ""))
 
     @property
@@ -84,7 +84,7 @@ class FoundRun:
         """The outcome of a run that gave no predictions, as a status; empty for any other."""
         if self.outcome in ("", DONE):
             return ""
-        return self.outcome if self.outcome.startswith("undefined") else f"failed: {self.outcome}"
+        return self.outcome if self.outcome.startswith(("undefined", "unavailable")) else f"failed: {self.outcome}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ import numpy as np
 
 from evalkit.comparisons.cells import Cell
 from evalkit.comparisons.estimation.base import Estimates, quietly
-from evalkit.comparisons.procedure import BOOTSTRAPS, Procedure
+from evalkit.comparisons.procedure import Procedure
+from evalkit.comparisons.questions import BOOTSTRAPS
 from evalkit.comparisons.rows import Row
 from evalkit.comparisons.subgroups import EVERYONE
 from stats import compare_with_best

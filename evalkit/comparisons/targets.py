@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from evalkit.comparisons.cells import ALL, MEAN
 from evalkit.config.strict import nearest
 from evalkit.errors import InputError
-from evalkit.metrics import CLASS_METRICS, OVERALL_METRICS
+from evalkit.metrics import CLASS_METRICS, IMAGE_METRICS, OVERALL_METRICS
+
+#: Metrics that know no classes.
+_OF_ALL = ("accuracy", *IMAGE_METRICS)
 
 
 def has_target(metric: str, target: str, *, multiclass: bool) -> bool:
     """Whether a metric has a number for a target: a class or the mean over classes, or all classes together."""
     if target == ALL:
-        return metric == "accuracy" or (multiclass and metric in OVERALL_METRICS)
-    return metric != "accuracy"
+        return metric in _OF_ALL or (multiclass and metric in OVERALL_METRICS)
+    return metric not in _OF_ALL
 
 
 def list_targets(metric: str, classes: Sequence[str], *, multiclass: bool) -> list[str]:

@@ -16,7 +16,7 @@ class BackboneEntry(Strict):
     """One backbone: an architecture and at most one source of weights; none means random initialisation."""
 
     label: str = Field(description="The name printed in tables.")
-    arch: str = Field(description="The architecture's name in timm, for example resnet50.")
+    arch: str = Field("", description="The architecture's name in timm, for example resnet50.")
     control: Literal["pixel-only", "mean-w", "random"] | None = Field(
         None,
         description="Of an inversion, no backbone to compare but a row to compare it with. pixel-only: no perceptual "
@@ -44,6 +44,7 @@ class BackboneEntry(Strict):
             raise ValueError(f"has {len(sources)} weight sources ({', '.join(sources)}); give one, or none for scratch")
         if self.control and sources:
             raise ValueError(f"is the control {self.control!r} and has weights ({sources[0]}); leave one of them out")
+        self._check_network()
         if self.url and not self.sha256:
             raise ValueError("has a url without sha256; a download is only accepted with the hash it must have")
         if self.sha256 and not (self.path or self.url):
@@ -61,6 +62,30 @@ class BackboneEntry(Strict):
         if self.mean and not all(0 <= value <= 1 for value in self.mean):
             raise ValueError(f"mean is {self.mean}; every value must be from 0 to 1, where 1 is white (divide by 255)")
         return self
+
+    def _check_network(self) -> None:
+        """Two of the controls have no network, and VGG-16 is torchvision's, whose input is known."""
+        shaped = [key for key in ("arch", "format", "in_channels", "mean", "std") if getattr(self, key)]
+        if self.control in ("pixel-only", "mean-w"):
+            if shaped:
+                raise ValueError(f"is the control {self.control!r}, which has no network; leave out {shaped[0]}")
+        elif not self.arch:
+            raise ValueError("has no arch; name the architecture, for example resnet50")
+        if self.is_vgg16:
+            if self.url or not self.sha256:
+                raise ValueError("is VGG-16, which is read from torchvision's file; give its path and sha256")
+            if len(shaped) > 1:
+                raise ValueError(f"is torchvision's VGG-16, whose input is known; leave out {shaped[1]}")
+
+    @property
+    def is_vgg16(self) -> bool:
+        """Whether it is torchvision's VGG-16 from a file. Only its convolutions are used, to look at images."""
+        return self.arch == "vgg16" and bool(self.path or self.url)
+
+    @property
+    def is_for_inversions(self) -> bool:
+        """Whether it can be a row of inversions only: a control, or VGG-16."""
+        return self.control is not None or self.is_vgg16
 
     @property
     def is_scratch(self) -> bool:

@@ -101,6 +101,8 @@ class Inversion(Divided):
         mistakes = []
         if "space" in self.projection.model_fields_set:
             mistakes.append("projection.space is an axis here: name it under settings.space")
+        if not self.projection.perceptual_weight:
+            mistakes.append("projection.perceptual_weight is 0, so that all backbones would give the same")
         if self.labels is not None:
             mistakes.append("labels would change nothing: images are inverted whatever they show; see 'only'")
         if mistakes:

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from evalkit.config.datasets import Dataset
 from evalkit.config.evaluations import Evaluation
+from evalkit.config.inversion import Inversion
 from evalkit.config.strict import Name, Strict, nearest, repeats
 from evalkit.config.tables import Counts, Figure, FractionsFigure, RanksFigure, Table
 from evalkit.settings import read_setting
@@ -44,6 +45,8 @@ class StudyFile(Strict):
             used = [("dataset", [evaluation.dataset]), ("test_on", evaluation.test_on)]
             for key, datasets in used:
                 mistakes += _unknown(f"evaluations.{name}.{key}", datasets, self.datasets)
+            if isinstance(evaluation, Inversion):
+                mistakes += self._check_side(f"evaluations.{name}.generator", evaluation)
         for name in ("crosscheck", *BUILT_IN):
             for section in ("tables", "counts", "figures"):
                 if name in getattr(self, section):
@@ -64,6 +67,17 @@ class StudyFile(Strict):
         if mistakes:
             raise ValueError(*mistakes)  # One argument for each: load_study lists them.
         return self
+
+    def _check_side(self, place: str, evaluation: Inversion) -> Iterator[str]:
+        """A generator's images are as large as the study's."""
+        train = evaluation.generator.train
+        if train is not None and train.spec.resolution != self.image_size:
+            yield (
+                f"{place}.train.spec.resolution is {train.spec.resolution} and image_size is {self.image_size}; make "
+                "them equal"
+            )
+        elif self.image_size & (self.image_size - 1):
+            yield f"{place}: image_size is {self.image_size}, and generators make images of a power of two"
 
     def _check_table(self, place: str, table: Table) -> Iterator[str]:
         yield from _unknown(f"{place}.reference", [table.reference] if table.reference else [], self.backbones)

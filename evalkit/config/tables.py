@@ -184,6 +184,29 @@ class BoxesFigure(_OfDetections):
         return self
 
 
+class _OfInversions(_OfRuns):
+    """A figure of one setting of an inversion."""
+
+    tasks: ClassVar[Sequence[str]] = ("inversion",)
+    test_on: ClassVar[None] = None
+
+
+class InversionsFigure(_OfInversions):
+    """A few test images, what each backbone's inversion makes of them, and what is left over."""
+
+    kind: Literal["inversions"]
+    images: int = Field(4, ge=1, le=6, description="Images to show, drawn at random.")
+
+
+class ConvergenceFigure(_OfInversions):
+    """How the search for latents goes: a term of its objective against the step, one curve for each backbone."""
+
+    kind: Literal["convergence"]
+    term: Literal["pixel", "objective"] = Field(
+        "pixel", description="pixel: mean squared difference of grey values; objective: the weighted sum of all terms."
+    )
+
+
 class FractionsFigure(Strict):
     """A table's metric against the share of labels, with intervals and each repeat's point."""
 
@@ -213,10 +236,12 @@ Figure = Annotated[
     | PrecisionRecallFigure
     | FrocFigure
     | BoxesFigure
+    | InversionsFigure
+    | ConvergenceFigure
     | FractionsFigure
     | RanksFigure,
     Field(discriminator="kind"),
 ]
 
 #: The kinds of figures that show images, whose pixels lie beside their rows.
-WITH_PICTURES = ("boxes",)
+WITH_PICTURES = ("boxes", "inversions")

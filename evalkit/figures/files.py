@@ -46,11 +46,20 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
         **dict.fromkeys(("image_id", "backbone", "label", "target", "outcome"), str),
         **dict.fromkeys(("score", "x", "y", "width", "height"), float),
     },
+    "inversions": {
+        **dict.fromkeys(("image_id", "backbone", "label"), str),
+        **dict.fromkeys(("psnr", "ssim", "rmse"), float),
+    },
+    "convergence": {
+        **dict.fromkeys(("backbone", "label"), str),
+        **dict.fromkeys(("step", "median", "low", "high"), float),
+    },
     "cd": {
         **dict.fromkeys(("table", "backbone", "label"), str),
         **dict.fromkeys(("estimate", "rank", "low", "high"), float),
     },
 }
+
 
 @dataclass(frozen=True, eq=False)
 class FigureData:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import stats
 from evalkit.comparisons.cells import ALL
@@ -14,6 +15,8 @@ from evalkit.comparisons.gathering import gather_runs
 from evalkit.comparisons.kinds.base import Predictions
 from evalkit.comparisons.kinds.detections import Detected
 from evalkit.comparisons.kinds.scores import Scores
+from evalkit.comparisons.kinds.values import Measured
+from evalkit.comparisons.rows import read_rows
 from evalkit.comparisons.runs import Selection
 from evalkit.comparisons.sections import Section, TableRuns
 from evalkit.config.loading import Study
@@ -21,15 +24,18 @@ from evalkit.config.tables import (
     BoxesFigure,
     CalibrationFigure,
     ConfusionFigure,
+    ConvergenceFigure,
     FrocFigure,
+    InversionsFigure,
     PrecisionRecallFigure,
     RocFigure,
 )
 from evalkit.errors import InputError
 
-#: Figures of one setting of a classification, and of a detection.
+#: Figures of one setting of a classification, of a detection, and of an inversion.
 OfSetting = RocFigure | ConfusionFigure | CalibrationFigure
 OfDetections = PrecisionRecallFigure | FrocFigure | BoxesFigure
+OfInversions = InversionsFigure | ConvergenceFigure
 
 
 def load_setting(study: Study, name: str, figure: OfSetting) -> Scores:
@@ -59,7 +65,14 @@ def load_detections(study: Study, name: str, figure: OfDetections) -> Detected:
     return runs
 
 
-def _gather(study: Study, name: str, figure: OfSetting | OfDetections) -> Predictions:
+def load_inversions(study: Study, name: str, figure: OfInversions) -> Measured:
+    """Read what was measured on reconstructions in one setting; parameters and errors as `load_setting`."""
+    runs = _gather(study, name, figure)
+    assert isinstance(runs, Measured), "the study file's check lets only inversions through"
+    return runs
+
+
+def _gather(study: Study, name: str, figure: OfSetting | OfDetections | OfInversions) -> Predictions:
     setting = figure.setting or study.evaluation(figure.evaluation).list_settings()[-1]
     shown = tuple(key for key in study.backbones if figure.backbones is None or key in figure.backbones)
     runs = gather_runs(study, Selection(f"{name}.pdf", figure.evaluation, (setting,), shown, figure.test_on))
@@ -73,7 +86,7 @@ def _gather(study: Study, name: str, figure: OfSetting | OfDetections) -> Predic
     return runs
 
 
-def describe_setting(runs: Scores | Detected) -> dict[str, Any]:
+def describe_setting(runs: Scores | Detected | Measured) -> dict[str, Any]:
     """The facts of a figure of one setting: what was trained and tested, and on how many cases."""
     gathered, selection = runs.gathered, runs.gathered.selection
     cases = np.ones(runs.images.nunique(), bool)
@@ -95,3 +108,15 @@ def iterate_everyone(table: TableRuns) -> Iterator[tuple[Section, Any]]:
     for section in table.sections():
         if section.place.subgroup == ALL:
             yield section, section.estimates(stats)
+
+
+def read_table(study: Study, table: str) -> pd.DataFrame:
+    """A table's rows."""
+    path = study.layout.report(f"{table}.csv")
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist",
+            "the rows of a table that the figure shows",
+            f"make it: python -m evalkit.comparisons --study {study.source} --table {table}",
+        )
+    return read_rows(path)

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from evalkit.comparisons.cells import ALL, MEAN, Cell
-from evalkit.comparisons.external import describe_seen, find_origins
+from evalkit.comparisons.cells import Cell
+from evalkit.comparisons.external import describe_seen
 from evalkit.comparisons.kinds.detections import Detected
 from evalkit.comparisons.kinds.scores import Scores
-from evalkit.comparisons.rows import read_rows
+from evalkit.comparisons.kinds.values import Measured
 from evalkit.comparisons.sections import gather_table
 from evalkit.config.loading import Study
 from evalkit.config.tables import (
     BoxesFigure,
     CalibrationFigure,
     FractionsFigure,
+    InversionsFigure,
     PrecisionRecallFigure,
     RanksFigure,
     RocFigure,
 )
-from evalkit.datasets.overlap import describe_overlap
 from evalkit.errors import InputError
+from evalkit.figures.blocks import note_shared_origins, read_block, resample
 from evalkit.figures.calibration import measure_calibration
 from evalkit.figures.confusion import count_calls
+from evalkit.figures.convergence import trace_convergence
 from evalkit.figures.detection_curves import trace_froc, trace_precision_recall
 from evalkit.figures.facts import describe_figure, note_gaps
 from evalkit.figures.files import FigureData, write_figure_data
 from evalkit.figures.fractions import collect_points
+from evalkit.figures.inversions import show_inversions
 from evalkit.figures.loading import (
     OfDetections,
+    OfInversions,
     OfSetting,
     describe_setting,
     iterate_everyone,
     load_detections,
+    load_inversions,
     load_setting,
+    read_table,
 )
-from evalkit.figures.pictures import show_boxes
-from evalkit.figures.ranks import FEWEST_BLOCKS, Block, rank_backbones, require_independent
+from evalkit.figures.pictures import Pixels, show_boxes
+from evalkit.figures.ranks import FEWEST_BLOCKS, rank_backbones, require_independent
 from evalkit.figures.roc import trace_curves
 from evalkit.seeds import seed_from
-from evalkit.settings import read_setting
 
 
 def write_figure(study: Study, name: str) -> Path:
@@ -80,6 +82,8 @@ def compute_figure(study: Study, name: str) -> FigureData:
         return _of_ranks(study, name, figure)
     if isinstance(figure, OfDetections):
         return _of_detections(study, name, figure)
+    if isinstance(figure, OfInversions):
+        return _of_inversions(study, name, figure)
     return _of_setting(study, name, figure)
 
 
@@ -121,8 +125,19 @@ def _of_detections(study: Study, name: str, figure: OfDetections) -> FigureData:
     return FigureData(rows, _join_facts(study, name, runs, cells, own), pictures)
 
 
+def _of_inversions(study: Study, name: str, figure: OfInversions) -> FigureData:
+    runs = load_inversions(study, name, figure)
+    cells = runs.cells[runs.gathered.selection.settings[0]]
+    pictures: tuple[Pixels, ...] = ()
+    if isinstance(figure, InversionsFigure):
+        rows, own, pictures = show_inversions(study, figure, runs)
+    else:
+        rows, own = trace_convergence(study, figure, runs)
+    return FigureData(rows, _join_facts(study, name, runs, cells, own), pictures)
+
+
 def _join_facts(
-    study: Study, name: str, runs: Scores | Detected, cells: Sequence[Cell[Any]], own: dict[str, Any]
+    study: Study, name: str, runs: Scores | Detected | Measured, cells: Sequence[Cell[Any]], own: dict[str, Any]
 ) -> dict[str, Any]:
     """The facts of a figure of one setting: those that all have, and its own."""
     shown, datasets = [cell.backbone for cell in cells if cell.repeats], runs.gathered.reports
@@ -133,7 +148,7 @@ def _join_facts(
 
 def _of_fractions(study: Study, name: str, figure: FractionsFigure) -> FigureData:
     table = gather_table(study, figure.table)
-    rows = _read_table(study, figure.table)
+    rows = read_table(study, figure.table)
     found: dict[tuple[str, str], Any] = {}
     gaps = []
     for section, estimates in iterate_everyone(table):
@@ -165,77 +180,17 @@ def _of_fractions(study: Study, name: str, figure: FractionsFigure) -> FigureDat
 
 
 def _of_ranks(study: Study, name: str, figure: RanksFigure) -> FigureData:
-    blocks = [_read_block(study, table) for table in figure.tables]
+    blocks = [read_block(study, table) for table in figure.tables]
     # Before anything is computed.
     require_independent(blocks)
     if len(blocks) < FEWEST_BLOCKS:
-        blocks = [_resample(study, block) for block in blocks]
+        blocks = [resample(study, block) for block in blocks]
     labels = {
         key: study.backbone(key).label for key in study.backbones if any(key in block.estimates for block in blocks)
     }
     rows, own = rank_backbones(blocks, labels)
     datasets = [each for block in blocks for each in (block.dataset, study.evaluation(block.evaluation).dataset)]
-    own["notes"] += _note_shared_origins(study, [block.dataset for block in blocks])
+    own["notes"] += note_shared_origins(study, [block.dataset for block in blocks])
     own["notes"] += describe_seen(study, own["shown"], datasets)
     general = describe_figure(study, name, backbones=own["shown"], datasets=datasets)
     return FigureData(rows, {**general, **own})
-
-
-def _read_block(study: Study, table: str) -> Block:
-    """A table's decisive column: its first metric with all labels, of all classes or the mean over them if it has that.
-
-    All labels are the largest share; of several settings with it (ways of training, training sets) it is the first.
-    """
-    rows = _read_table(study, table)
-    rows = rows[(rows["role"] == "primary") & (rows["subgroup"] == ALL)]
-    rows = rows[rows["metric"] == rows["metric"].iloc[0]]
-    setting = max(dict.fromkeys(rows["setting"]), key=lambda each: read_setting(each).fraction)
-    targets = list(dict.fromkeys(rows["target"]))
-    target = next((each for each in (ALL, MEAN) if each in targets), targets[0])
-    column = rows[(rows["setting"] == setting) & (rows["target"] == target)]
-    first = column.iloc[0]
-    return Block(
-        table=table,
-        evaluation=first["evaluation"],
-        dataset=first["dataset"],
-        setting=setting,
-        target=target,
-        metric=first["metric"],
-        higher_is_better=bool(first["higher_is_better"]),
-        estimates=dict(zip(column["backbone"], column["estimate"].tolist(), strict=True)),
-        replicates={},
-        confidence_level=study.table(table).confidence_level,
-    )
-
-
-def _resample(study: Study, block: Block) -> Block:
-    """The block with bootstrap replicates of its estimates."""
-    for section, estimates in iterate_everyone(gather_table(study, block.table)):
-        if (section.procedure.metric.name, section.place.setting) == (block.metric, block.setting):
-            defined = [cell for cell in section.cells if cell.repeats and not estimates.why_undefined(block.target)]
-            return block.with_replicates({cell.backbone: estimates.replicates(cell, block.target) for cell in defined})
-    raise AssertionError("a table's rows are of its sections")
-
-
-def _read_table(study: Study, table: str) -> pd.DataFrame:
-    """A table's rows."""
-    path = study.layout.report(f"{table}.csv")
-    if not path.exists():
-        raise InputError(
-            f"{path} does not exist",
-            "the rows of a table that the figure shows",
-            f"make it: python -m evalkit.comparisons --study {study.source} --table {table}",
-        )
-    return read_rows(path)
-
-
-def _note_shared_origins(study: Study, datasets: list[str]) -> list[str]:
-    """Say of which data sets images or patients may be the same."""
-    notes = []
-    for one, other in combinations(dict.fromkeys(datasets), 2):
-        overlap = describe_overlap(study.dataset(one), study.dataset(other))
-        origins = sorted(find_origins(study, one) & find_origins(study, other))
-        if overlap or origins:
-            why = f"both have {overlap}" if overlap else f"both stem from {', '.join(origins)}"
-            notes.append(f"Not fully independent: {one} and {other}, for {why}.")
-    return notes

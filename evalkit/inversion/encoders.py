@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evalkit.inversion.published import empty_trunk, read_trunk
 from evalkit.config.projection import TAPS, TapName
+from evalkit.inversion.published import empty_trunk, read_trunk
 from evalkit.inversion.stages import VGG16_TAPS, cut_into_stages, cut_vgg16, open_residual_branches
 from evalkit.seeds import seed_from
 from evalkit.training.devices import Hardware

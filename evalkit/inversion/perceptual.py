@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.errors import InputError
 from evalkit.inversion.averaging import average
 from evalkit.inversion.encoders import Encoder
-from evalkit.config.projection import PerceptualRecipe
 from evalkit.training.devices import Hardware
 
 #: Pairs of calibration images compared at once.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from evalkit.config.projection import ProjectionRecipe
 from evalkit.inversion.draws import draw_for_images
 from evalkit.inversion.latents import LatentStatistics, latent_statistics, start_latents
 from evalkit.inversion.noise import draw_noise, noise_structure, renormalise
 from evalkit.inversion.perceptual import PerceptualDistance
 from evalkit.inversion.projections import Curve, Projection
-from evalkit.config.projection import ProjectionRecipe
 from evalkit.inversion.schedule import latent_noise, learning_rate, recorded_steps
 from evalkit.training.devices import Hardware
 

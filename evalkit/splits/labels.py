@@ -17,7 +17,7 @@ _TAKEN = {"mean": "the mean over classes", "all": "all cases together"}
 
 
 def choose_labels(evaluation: Design, manifest: Manifest) -> list[str]:
-    """The classes of an evaluation: those it names, else the data set's default.
+    """The classes of an evaluation: those it names, else the data set's default; an inversion can do without any.
 
     Raises
     ------
@@ -25,11 +25,11 @@ def choose_labels(evaluation: Design, manifest: Manifest) -> list[str]:
         The data set does not have one of them, or one has a name that tables use for something else.
     """
     labels = evaluation.labels or manifest.default_labels
-    if not labels:
+    if not labels and evaluation.task != "inversion":
         raise InputError(
             f"the data set {evaluation.dataset!r} has no label",
             "one or more columns of labels, for the evaluation to predict",
-            "add the labels' columns to its table; without them it serves for contrastive pretraining only",
+            "add the labels' columns to its table; without them it serves contrastive pretraining and inversion only",
         )
     for label in labels:
         if label in _TAKEN:
@@ -46,6 +46,24 @@ def choose_labels(evaluation: Design, manifest: Manifest) -> list[str]:
                 "correct 'labels' in the study file",
             )
     return list(labels)
+
+
+def check_only(only: Sequence[str], manifest: Manifest, *, dataset: str) -> None:
+    """Refuse labels, of which an inversion's images must have one, that the data set does not have.
+
+    Raises
+    ------
+    InputError
+        One is unknown.
+    """
+    for label in only:
+        if label not in manifest.labels:
+            raise InputError(
+                f"the evaluation's 'only' names {label!r}, which {dataset!r} does not have"
+                + nearest(label, manifest.labels),
+                f"labels of {', '.join(manifest.labels) or 'a data set that has none'}",
+                "correct 'only' in the study file, or leave it out to take all images",
+            )
 
 
 def read_classes(images: pd.DataFrame, labels: Sequence[str], *, dataset: str) -> pd.Series:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from evalkit.config.gan import GanRecipe
+from evalkit.config.generator import GeneratorSpec
 from evalkit.seeds import seed_from
 from evalkit.stylegan2.augmentation import Draws, augment
 from evalkit.stylegan2.discriminator import Discriminator
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.latents import mixed_ws, noise_for, seeded
 from evalkit.stylegan2.losses import discriminator_loss, generator_loss, gradient_penalty, path_lengths
-from evalkit.config.gan import GanRecipe
-from evalkit.config.generator import GeneratorSpec
 from evalkit.training.devices import Hardware
 from evalkit.training.distributed import Ranks
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from evalkit.stylegan2.layers import EPSILON, Convolution, Linear, activate
 from evalkit.config.generator import FIRST, GeneratorSpec
+from evalkit.stylegan2.layers import EPSILON, Convolution, Linear, activate
 
 
 class ResidualBlock(nn.Module):

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from evalkit.config.generator import FIRST, GeneratorSpec
 from evalkit.stylegan2.layers import Linear, StyledConvolution, ToImage, activate, normalise
 from evalkit.stylegan2.resampling import LowPass
-from evalkit.config.generator import FIRST, GeneratorSpec
 
 #: The mapping network learns a hundred times more slowly than the rest.
 MAPPING_RATE = 0.01

@@ -19,6 +19,7 @@ from torch import Tensor
 from evalkit.atomic import replacing
 from evalkit.checkpoints.pickles import load_pickled
 from evalkit.checkpoints.sniffing import Kind, kind_of
+from evalkit.config.generator import GeneratorSpec
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.stylegan2.generator import Generator
@@ -34,7 +35,6 @@ from evalkit.stylegan2.naming import (
 )
 from evalkit.stylegan2.nvidia_check import check_nvidia
 from evalkit.stylegan2.nvidia_pickle import read_network
-from evalkit.config.generator import GeneratorSpec
 
 #: The format of our own files, and the one key of their metadata; with two, their order in the file would be random.
 OURS = "cxr-evalkit-stylegan2"

@@ -8,8 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from evalkit.stylegan2.resampling import binomial_kernel
 from evalkit.config.generator import FIRST, GeneratorSpec
+from evalkit.stylegan2.resampling import binomial_kernel
 
 ForeignFormat = Literal["stylegan2-ada-pytorch", "rosinality"]
 

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evalkit.config.gan import GanRecipe
+from evalkit.config.generator import GeneratorSpec
 from evalkit.errors import InputError
 from evalkit.stylegan2.adversaries import Adversaries
 from evalkit.stylegan2.augmentation import adjust
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.latents import mean_w
-from evalkit.config.gan import GanRecipe
-from evalkit.config.generator import GeneratorSpec
 from evalkit.stylegan2.watching import Features, Watch
 from evalkit.training.batches import batch_positions
 from evalkit.training.devices import Hardware, is_out_of_memory

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evalkit.config.gan import GanRecipe
 from evalkit.stylegan2.frechet import frechet_distance
 from evalkit.stylegan2.generator import Generator
-from evalkit.config.gan import GanRecipe
 from evalkit.stylegan2.snapshots import sample
 
 #: Features of images: uint8 (n, side, side), with three channels (n, side, side, 3) -> float (n, d).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +43,29 @@ class Progress:
         batch_size, images : int
             Images of a step and of an epoch.
         """
+
+        def describe(rate: float) -> str:
+            return f"epoch {step * batch_size / images:.1f}, {rate * batch_size:.0f} images/s"
+
+        self.show(step=step, steps=steps, describe=describe)
+
+    def show(self, *, step: int, steps: int, describe: Callable[[float], str]) -> None:
+        """Show how far it is, if it is time to.
+
+        Parameters
+        ----------
+        step, steps : int
+            Steps done, and to do in all.
+        describe : callable
+            From steps per second to what else is to be told.
+        """
         now = time.monotonic()
         if self._quiet or now - self._shown < self._every:
             return
         self._shown = now
         first, since = self._rate
-        rate = (step - first) * batch_size / max(now - since, 1e-9)
-        left = (steps - step) * batch_size / max(rate, 1e-9)
-        figures = f"epoch {step * batch_size / images:.1f}, {rate:.0f} images/s, {_clock(left)} left"
+        rate = (step - first) / max(now - since, 1e-9)
+        figures = f"{describe(rate)}, {_clock((steps - step) / max(rate, 1e-9))} left"
         if self._bar:
             self._bar.update(self._task, completed=step, figures=figures)
         else:

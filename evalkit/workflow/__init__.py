@@ -35,6 +35,7 @@ from evalkit.workflow.data import (
     phantom_mark,
     split_hash,
 )
+from evalkit.workflow.inversion import generator_attempt, generator_hash, generator_inputs
 from evalkit.workflow.machine import REAL_CORES, gpus, one_of, training_slots
 from evalkit.workflow.opening import open_study
 from evalkit.workflow.reports import (
@@ -81,6 +82,9 @@ __all__ = [
     "features_files",
     "figures_with_pictures",
     "figures_without_pictures",
+    "generator_attempt",
+    "generator_hash",
+    "generator_inputs",
     "gpus",
     "network_hash",
     "one_of",

@@ -111,8 +111,8 @@ def network_hash(study: Study, backbone: str) -> str:
 
 
 def weights_files(study: Study, backbone: str) -> list[Path]:
-    """The canonical weights a run starts from; none for scratch."""
-    if study.backbone(backbone).is_scratch:
+    """The canonical weights a run starts from; none for scratch, and for VGG-16, whose file is used as it is."""
+    if study.backbone(backbone).is_scratch or study.backbone(backbone).is_vgg16:
         return []
     weights = study.layout.weights(backbone)
     return [weights, weights.with_suffix(".json")]

@@ -8,11 +8,13 @@ from typing import Any
 
 from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification
+from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.fingerprints import value_hash
 from evalkit.plan import parse_span
 from evalkit.settings import read_setting
 from evalkit.workflow.backbones import lineage, network_hash
+from evalkit.workflow.inversion import describe_inversion
 from evalkit.workflow.machine import values_of
 
 
@@ -49,7 +51,12 @@ def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
 def run_hash(study: Study, evaluation: str, setting: str, backbone: str) -> str:
     """Changes when a network is to be fine-tuned in another way. What changes its images comes with the splits."""
     entry = study.evaluation(evaluation)
-    how = _describe_classification(entry, setting) if isinstance(entry, Classification) else _describe_detection(entry)
+    if isinstance(entry, Classification):
+        how = _describe_classification(entry, setting)
+    elif isinstance(entry, Inversion):
+        how = describe_inversion(study, entry, setting, backbone)
+    else:
+        how = _describe_detection(entry)
     return value_hash({"task": entry.task, "labels": entry.labels, **how, "network": network_hash(study, backbone)})
 
 

@@ -18,6 +18,7 @@ from evalkit.figures.boxes import FALSE, MISSED, TRUE, TRUTH
 from evalkit.figures.files import FigureData
 from reports.figure_style import COLUMN, SMALLEST, WIDTH, measure_text, wrap_text
 from reports.figures.labels import Place, place_labels
+from reports.figures.pictures import name_row, open_axes, release_layout, show_grey
 from reports.figures.sheet import Entry, describe_cases, entitle, looks, make_sheet
 from reports.numbers import format_number
 
@@ -84,8 +85,7 @@ def draw_boxes(data: FigureData) -> Figure:
         notes=_notes(facts),
         width=width,
     )
-    top = _find_top(figure)
-    whole.remove()
+    top = release_layout(figure, whole)
     columns = {"": "Ground truth"} | {key: label for key, label, _ in looks(facts)}
     numbers = {name: str(number) for number, name in enumerate(facts["classes"], start=1)}
     for block in grid.blocks:
@@ -94,13 +94,14 @@ def draw_boxes(data: FigureData) -> Figure:
             top -= grid.heights[number]
             for column, key in enumerate(["", *block]):
                 left = _NAME + column * (grid.side + _GAP)
-                axes = _show(figure, picture, image, left=left, bottom=top, side=grid.side, height=grid.heights[number])
+                axes = open_axes(figure, left, top, grid.side, grid.heights[number])
+                show_grey(axes, picture, width=image["width"], height=image["height"])
                 if number == 0:
                     entitle(axes, columns[key], _say_threshold(facts, key), width=grid.side)
                 if (image["image_id"], key) in rows_of:
                     rows = rows_of[image["image_id"], key]
                     _draw_rows(axes, rows, numbers if len(numbers) > 1 else {}, image, grid.side)
-            _name_image(figure, image["image_id"], bottom=top, height=grid.heights[number])
+            name_row(figure, image["image_id"], bottom=top, width=_NAME, height=grid.heights[number])
             top -= _GAP
     return figure
 
@@ -126,29 +127,6 @@ def _size(facts: Mapping[str, Any], blocks: list[list[str]], side: float) -> _Gr
     said = max(len(wrap_text(_say_threshold(facts, each["key"]), side)) for each in facts["backbones"])
     heights = [side * image["height"] / image["width"] for image in facts["images"]]
     return _Grid(blocks, side, _LINE * (names + said) + 0.08, heights)
-
-
-def _find_top(figure: Figure) -> float:
-    """Where the page's title ends, in inches; the sheet's own layout is not needed any longer."""
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    _, bottom, _, height = engine.get()["rect"]
-    figure.set_layout_engine("none")
-    return float((bottom + height) * figure.get_size_inches()[1])
-
-
-def _show(
-    figure: Figure, picture: Any, image: Mapping[str, Any], *, left: float, bottom: float, side: float, height: float
-) -> Axes:
-    """Show an image, in the coordinates of its file."""
-    page = figure.get_size_inches()
-    axes = figure.add_axes((left / page[0], bottom / page[1], side / page[0], height / page[1]))
-    # As red, green and blue, for a colour map would round grey values.
-    axes.imshow(
-        np.repeat(picture[:, :, None], 3, axis=2), extent=(0, image["width"], image["height"], 0), aspect="auto"
-    )
-    axes.set_axis_off()
-    return axes
 
 
 def _draw_rows(
@@ -186,19 +164,6 @@ def _draw_rows(
                 linespacing=1,
                 bbox={"facecolor": "black", "alpha": 0.75, "linewidth": 0, "pad": 72 * _PAD},
             )
-
-
-def _name_image(figure: Figure, name: str, *, bottom: float, height: float) -> None:
-    """Write an image's name beside its row; where it is too long, without its middle."""
-    width, page = figure.get_size_inches()
-    ends, short = len(name) // 2, name
-    while measure_text(short) > height and ends > 1:
-        ends -= 1
-        short = f"{name[:ends]}{_MORE}{name[-ends:]}"
-    figure.text(0.5 * _NAME / width, (bottom + height / 2) / page, short, rotation=90, ha="center", va="center")
-
-
-_MORE = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _entry(look: _Look) -> Entry:

@@ -13,8 +13,10 @@ from reports.figure_style import figure_style, save_figure
 from reports.figures.boxes import draw_boxes
 from reports.figures.calibration import draw_calibration
 from reports.figures.confusion import draw_confusion
+from reports.figures.convergence import draw_convergence
 from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
+from reports.figures.inversions import draw_inversions
 from reports.figures.ranks import draw_ranks
 from reports.figures.roc import draw_roc
 
@@ -27,6 +29,8 @@ KINDS: Mapping[str, Callable[[FigureData], Figure]] = {
     "precision_recall": draw_precision_recall,
     "froc": draw_froc,
     "boxes": draw_boxes,
+    "inversions": draw_inversions,
+    "convergence": draw_convergence,
     "cd": draw_ranks,
 }
 

@@ -31,10 +31,29 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """How large a paired difference is, free of units.
+
+    Attributes
+    ----------
+    dz, low, high : float
+        Cohen's d_z, the mean difference in standard deviations of the differences, with its confidence interval.
+    rank_biserial : float
+        Of the signed ranks, from -1 to 1: what Wilcoxon's test is about.
+    """
+
+    dz: float
+    low: float
+    high: float
+    rank_biserial: float
+
+
+@dataclass(frozen=True)
 class Difference:
     """A backbone minus its reference, tested; `status` says why a number is missing, `notes` what to know of it.
 
-    `log10_p` is there where the p-value is, and finite also where the p-value underflows.
+    `log10_p` is there where the p-value is, and finite also where the p-value underflows. `effect` is there for
+    measured values.
     """
 
     value: float = NAN
@@ -46,6 +65,7 @@ class Difference:
     log10_p: float = NAN
     status: str = "ok"
     notes: tuple[str, ...] = ()
+    effect: Effect | None = None
 
 
 class Estimates(Protocol[Outcome]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from evalkit.comparisons.estimation.base import (
     quietly,
     why_alone,
 )
+from evalkit.comparisons.estimation.effects import measure_effect
 from evalkit.comparisons.procedure import Procedure
 
 
@@ -39,7 +41,7 @@ class ValueCases:
 
 
 class ValueEstimates:
-    """Means of values (n,), of one run of each model. The cases of a patient are averaged first.
+    """Means of values (n,). Of each case, the runs of a model are averaged, and then the cases of a patient.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class ValueEstimates:
         self._cases, self._procedure, self._engine = cases, procedure, engine
         self._n_images = np.bincount(cases.patients)
         self._averaged = bool((self._n_images > 1).any())
-        self._replicates: dict[str, Floats] = {}
+        self._replicates: dict[tuple[str, tuple[int, ...]], Floats] = {}
 
     @property
     def unit(self) -> str:
@@ -80,7 +82,7 @@ class ValueEstimates:
         """Estimate a cell's mean, with Student's interval."""
         if not cell.repeats:
             return Estimate(status=cell.missing)
-        values = self._values(cell)
+        values = self._values(cell, cell.repeats)
         result = quietly(lambda: stats.ttest_paired(values, np.zeros(values.size)))
         low, high = result.confidence_interval(self._procedure.confidence_level)
         return Estimate(
@@ -99,7 +101,7 @@ class ValueEstimates:
         common, status = common_runs(cell, reference)
         if not common:
             return Difference(status=status)
-        first, second = self._values(cell), self._values(reference)
+        first, second = self._values(cell, common), self._values(reference, common)
         if test == "wilcoxon":
             result: Any = quietly(lambda: self._engine.wilcoxon(first, second))
         elif test == "ttest_paired":
@@ -107,27 +109,32 @@ class ValueEstimates:
         elif self.why_not_resampled(target):
             return Difference(float(first.mean() - second.mean()), status=self.why_not_resampled(target))
         else:
-            means, replicates = zip(
-                *((self._values(each).mean(), self.replicates(each, target)) for each in (cell, reference)), strict=True
-            )
             level = self._procedure.confidence_level
+            drawn = [self._resample(each, common) for each in (cell, reference)]
             result = quietly(
-                lambda: stats.difference_from_replicates(means[0], replicates[0], means[1], replicates[1], level)
+                lambda: stats.difference_from_replicates(first.mean(), drawn[0], second.mean(), drawn[1], level)
             )
         difference = from_result(result, self._procedure.confidence_level)
-        return replace(difference, status=status) if difference.status == "ok" else difference
+        effect = measure_effect(first, second, self._procedure.confidence_level)
+        return replace(difference, status=status if difference.status == "ok" else difference.status, effect=effect)
 
     def replicates(self, cell: Cell[Floats], target: str) -> Floats:
         """Means of resampled cases, or patients; the same resamples for every model."""
-        if cell.backbone not in self._replicates:
-            values = self._values(cell)
-            self._replicates[cell.backbone] = stats.bootstrap_replicates(
+        return self._resample(cell, cell.repeats)
+
+    def _resample(self, cell: Cell[Floats], repeats: Sequence[int]) -> Floats:
+        key = cell.backbone, tuple(repeats)
+        if key not in self._replicates:
+            values = self._values(cell, repeats)
+            self._replicates[key] = stats.bootstrap_replicates(
                 "mean", values, values, n_resamples=self._procedure.resamples, rng=self._procedure.seed
             )
-        return self._replicates[cell.backbone]
+        return self._replicates[key]
 
-    def _values(self, cell: Cell[Floats]) -> Floats:
-        """Values of each patient, or of each case where all patients have one."""
+    def _values(self, cell: Cell[Floats], repeats: Sequence[int]) -> Floats:
+        """Values of each patient, or of each case where all patients have one, as means over some of the runs."""
+        chosen = [values for repeat, values in zip(cell.repeats, cell.outcomes, strict=True) if repeat in repeats]
+        values = chosen[0] if len(chosen) == 1 else np.mean(chosen, axis=0)
         if not self._averaged:
-            return cell.outcomes[0]
-        return np.bincount(self._cases.patients, weights=cell.outcomes[0]) / self._n_images
+            return values
+        return np.bincount(self._cases.patients, weights=values) / self._n_images

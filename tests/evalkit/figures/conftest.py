@@ -32,6 +32,8 @@ _small_studies = _load("small_studies", _COMPARISONS / "conftest.py")
 results, class_results = _small_studies.results, _small_studies.class_results
 _small_detections = _load("small_detections", _COMPARISONS / "detection" / "conftest.py")
 detected = _small_detections.detected
+_small_inversions = _load("small_inversions", _COMPARISONS / "values" / "conftest.py")
+inverted = _small_inversions.inverted
 
 CLASSES = ("Edema", "Effusion", "Nodule")
 

@@ -254,6 +254,50 @@ class Figures:
         pictures = [np.arange(60 * 40).reshape(60, 40).astype(np.uint8) for _ in chosen]
         return FigureData(data.frame, data.facts, tuple(pictures))
 
+    def inversions(
+        self, *, backbones: int = 2, runs: int = 1, images: int = 4, side: int = 24, **changes: Any
+    ) -> FigureData:
+        rng = np.random.default_rng(5)
+        originals = rng.integers(0, 256, (images, side, side)).astype(np.uint8)
+        pictures, rows = list(originals), []
+        for number in range(backbones):
+            off = rng.normal(0, 20 - 2 * number, originals.shape).round()
+            pictures += list(np.clip(originals + off, 0, 255).astype(np.uint8))
+            rows += [
+                {"image_id": f"1.2.826.{'1234567890' * (k % 2 * 5)}{k}", "backbone": f"b{number}"}
+                | {"label": LABELS[number], "psnr": 20.0 + number + k, "ssim": 0.5, "rmse": 9.0}
+                for k in range(images)
+            ]
+        names = [row["image_id"] for row in rows[:images]]
+        own = {
+            "images": [{"image_id": name, "side": side} for name in names],
+            "panels": [{"backbone": f"b{number}", "repeat": 0, "runs": runs} for number in range(backbones)],
+            "limit": 40,
+            "averaged": None,
+            "notes": [],
+        }
+        data = self.of_setting("inversions", backbones, (pd.DataFrame(rows), own), **changes)
+        return FigureData(data.frame, data.facts, tuple(pictures))
+
+    def convergence(self, *, backbones: int = 2, runs: int = 1, term: str = "pixel", **changes: Any) -> FigureData:
+        steps = np.arange(0, 500, 10.0)
+        rows = pd.concat(
+            pd.DataFrame(
+                {
+                    "backbone": f"b{number}",
+                    "label": LABELS[number],
+                    "step": steps,
+                    "median": 1 / (1 + number + steps),
+                    "low": 0.8 / (1 + number + steps),
+                    "high": 1.3 / (1 + number + steps),
+                }
+            )
+            for number in range(backbones)
+        )
+        panels = [{"backbone": f"b{number}", "repeat": 0, "runs": runs} for number in range(backbones)]
+        own = {"term": term, "panels": panels, "notes": []}
+        return self.of_setting("convergence", backbones, (rows, own), **changes)
+
     def cd(self, *, backbones: int = 3, blocks: int = 2, spread: float = 0.1, **changes: Any) -> FigureData:
         rng = np.random.default_rng(3)
         made = []

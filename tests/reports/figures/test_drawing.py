@@ -66,6 +66,18 @@ CASES = {
         {"backbones": 3, "images": 8, "threshold": None},
         {"backbones": 2, "images": 2, "threshold": 0.0},
     ],
+    "inversions": [
+        {},
+        {"backbones": 1, "images": 1},
+        {"backbones": 7, "images": 6, "runs": 3},
+        {"backbones": 7, "images": 2},
+        {"backbones": 3, "images": 6},
+    ],
+    "convergence": [
+        {},
+        {"backbones": 1, "term": "objective"},
+        {"backbones": 7, "runs": 3},
+    ],
     "cd": [
         {},
         {"backbones": 7, "blocks": 4},
@@ -79,7 +91,8 @@ EVERY = [
     pytest.param(kind, options, id=f"{kind}-{k}") for kind, cases in CASES.items() for k, options in enumerate(cases)
 ]
 #: Little to draw, where only files and notes are of interest.
-SMALL = {kind: {"classes": ["no", "yes"]} if kind not in ("fractions", "cd") else {} for kind in CASES}
+WITHOUT_CLASSES = ("fractions", "inversions", "convergence", "cd")
+SMALL = {kind: {} if kind in WITHOUT_CLASSES else {"classes": ["no", "yes"]} for kind in CASES}
 TITLE = (
     "A title that is long enough to need a second line where the figure is as wide as a page, and a third in a column"
 )

@@ -11,8 +11,10 @@ from reports.figure_style import COLOURS, figure_style, look_of
 from reports.figures.boxes import draw_boxes
 from reports.figures.calibration import draw_calibration
 from reports.figures.confusion import draw_confusion
+from reports.figures.convergence import draw_convergence
 from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
+from reports.figures.inversions import draw_inversions
 from reports.figures.ranks import _stack, draw_ranks
 from reports.figures.roc import draw_roc
 
@@ -336,3 +338,38 @@ def test_no_difference_is_claimed_where_friedman_does_not_reject(figures) -> Non
 )
 def test_bars_that_overlap_lie_one_below_the_other(bars, levels) -> None:
     assert _stack(bars) == levels
+
+
+def test_residuals_are_the_pictures_differences_on_one_scale_around_zero(figures) -> None:
+    data = figures.inversions(backbones=2, images=3)
+    figure = draw(draw_inversions, data)
+    shown = [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
+    coloured = [image for image in shown if image.get_array().ndim == 2]
+    grey = [image.get_array()[:, :, 0] for image in shown if image.get_array().ndim == 3]
+    assert (len(grey), len(coloured)) == (3 + 6, 6)
+    assert {image.norm.vmin for image in coloured} == {-40}
+    assert {image.norm.vmax for image in coloured} == {40}
+    # Row by row: each image's original, then its reconstruction by each backbone.
+    for image in range(3):
+        original = data.pictures[image].astype(int)
+        np.testing.assert_array_equal(grey[3 * image], original)
+        for backbone in range(2):
+            made = data.pictures[3 * (1 + backbone) + image].astype(int)
+            np.testing.assert_array_equal(grey[3 * image + 1 + backbone], made)
+            np.testing.assert_array_equal(coloured[2 * image + backbone].get_array(), made - original)
+    numbers = [text.get_text() for text in figure.texts if text.get_text().endswith(" dB")]
+    assert numbers == ["20.0 dB", "21.0 dB", "21.0 dB", "22.0 dB", "22.0 dB", "23.0 dB"]
+    assert "3 images of 24 x 24 px, drawn at random" in notes_of(figure)
+
+
+def test_curves_of_a_search_are_medians_with_bands_on_a_logarithmic_axis(figures) -> None:
+    data = figures.convergence(backbones=2)
+    data.facts["panels"] = data.facts["panels"][:1]
+    figure = draw(draw_convergence, FigureData(data.frame[data.frame["backbone"] == "b0"], data.facts))
+    (axes,) = figure.axes
+    (line,) = axes.get_lines()
+    np.testing.assert_array_equal(line.get_ydata(), data.frame["median"][:50])
+    assert len(axes.collections) == 1
+    assert axes.get_yscale() == "log"
+    assert [text.get_text() for legend in figure.legends for text in legend.get_texts()] == ["Scratch"]
+    assert "band: half of them" in notes_of(figure)

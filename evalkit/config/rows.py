@@ -1,0 +1,61 @@
+"""Which backbones can be rows of which tables: inversions have rows that no other task has, and lack others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from evalkit.config.backbones import BackboneEntry
+from evalkit.config.inversion import Inversion
+from evalkit.config.study import StudyFile
+
+
+def suits(entry: BackboneEntry, task: str) -> bool:
+    """Say whether an evaluation of a task can be run for a backbone.
+
+    Inversions need weights, or an entry that says to be a control; other tasks have no controls.
+    """
+    if task == "inversion":
+        return not entry.is_scratch or entry.control is not None
+    return not entry.is_for_inversions
+
+
+def find_misplaced(file: StudyFile, entries: Mapping[str, BackboneEntry]) -> Iterator[str]:
+    """Say which tables and figures show backbones that their evaluation cannot be run for.
+
+    Parameters
+    ----------
+    file : StudyFile
+    entries : mapping of str to BackboneEntry
+        Those of the study's backbones that exist.
+    """
+    for place, evaluation, chosen in _shown(file):
+        task = file.evaluations[evaluation].task
+        names = [name for name in chosen or file.backbones if name in entries]
+        wrong = [name for name in names if not suits(entries[name], task)]
+        if wrong and task == "inversion":
+            yield (
+                f"{place} shows {', '.join(wrong)} without weights, which an inversion cannot look through; leave out "
+                "such a row, or give its entry 'control: random' to show what a random network gives"
+            )
+        elif wrong:
+            yield (
+                f"{place} shows {', '.join(wrong)}, which can only be in tables and figures of inversions; name others "
+                f"under {place}.backbones"
+            )
+        blind = [name for name in names if entries[name].control == "pixel-only"]
+        entry = file.evaluations[evaluation]
+        if blind and isinstance(entry, Inversion) and not entry.projection.pixel_weight:
+            yield (
+                f"{place} shows {blind[0]}, which looks at pixels only, and evaluations.{evaluation}.projection."
+                "pixel_weight is 0"
+            )
+
+
+def _shown(file: StudyFile) -> Iterator[tuple[str, str, Sequence[str] | None]]:
+    """Every table and figure of runs: its place, its evaluation, and its rows where it names any."""
+    for name, table in file.tables.items():
+        yield f"tables.{name}", table.evaluation, table.backbones
+    for name, figure in file.figures.items():
+        evaluation = getattr(figure, "evaluation", None)
+        if evaluation is not None:
+            yield f"figures.{name}", evaluation, getattr(figure, "backbones", None)

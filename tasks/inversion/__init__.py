@@ -1,0 +1,1 @@
+"""Inversion: from a generator and a backbone to reconstructions of radiographs, and how near they are."""
