@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -17,8 +17,14 @@ from evalkit.settings import all_settings
 #: The batch that published learning rates of detectors are for; they are scaled with the batch (Goyal et al., 2017).
 BATCH_OF_RATES = 16
 
-#: A class whose name says on which side something is.
-_SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+#: A class whose name says on which side something is: "Left Lung", "lung_right", "LeftLung".
+_SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def find_sided(labels: Iterable[str]) -> list[str]:
+    """The classes whose names tell left from right, which a mirror swaps."""
+    return [label for label in labels if _SIDED.search(_HUMP.sub(" ", label))]
 
 
 class DetectionAxes(Strict):
@@ -39,7 +45,7 @@ class DetectionRecipe(Training):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: LearningRate | list[LearningRate] = Field(
         0.02,
-        description="Learning rate for a batch of 16 images, scaled with batch_size; a list is tried with an equal "
+        description="Learning rate; for sgd that of 16 images, scaled with batch_size. A list is tried with an equal "
         "budget per backbone and chosen on validation.",
     )
     schedule: Schedule = "steps"
@@ -71,7 +77,9 @@ class DetectionRecipe(Training):
 
     @property
     def learning_rates(self) -> list[float]:
-        """The rates to try, for this batch."""
+        """The rates to try, for this batch. Scaling with the batch is a rule for SGD."""
+        if self.optimizer != "sgd":
+            return super().learning_rates
         return [rate * self.batch_size / BATCH_OF_RATES for rate in super().learning_rates]
 
     @property
@@ -125,9 +133,13 @@ class Detection(Divided):
             mistakes.append(
                 f"recipe asks for shorter sides of {too_large} px; expected at most longest, {self.longest}"
             )
-        sided = [label for label in self.labels or () if _SIDED.search(label)]
+        sided = find_sided(self.labels or ())
         if self.recipe.flip and sided:
             mistakes.append(f"recipe.flip would swap sides, and the labels {sided} tell them apart; set flip: false")
+        if self.way == "detectron2" and "precise_bn" in self.recipe.model_fields_set:
+            mistakes.append("recipe.precise_bn would change nothing: protocol detectron2 freezes normalisation")
+        if self.settings.head == ["R50-C4"] and "hidden" in self.regions.model_fields_set:
+            mistakes.append("regions.hidden would change nothing: R50-C4 has no hidden layers; leave it out")
         if mistakes:
             raise ValueError(*mistakes)
         return self

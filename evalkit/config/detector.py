@@ -19,6 +19,8 @@ STRIDE = 16
 #: ResNets with the plain stem, whose tensors have a counterpart in detectron2; and small ones with a stem of three
 #: convolutions, which have none.
 PLAIN = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+#: Those of them whose last stage detectron2's heads can take.
+BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 TRUNKS = (*PLAIN, "resnet10t", "resnet14t")
 
 Positive = Annotated[float, Field(gt=0)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from evalkit.config.backbones import BackboneEntry
 from evalkit.config.detection import Detection
-from evalkit.config.detector import PLAIN, TRUNKS
+from evalkit.config.detector import BOTTLENECKS, TRUNKS
 from evalkit.config.study import StudyFile
 
 
@@ -44,7 +44,7 @@ def _check_detector(place: str, key: str, entry: BackboneEntry, evaluation: Dete
             f"{place} shows the backbone {key!r}, a {entry.arch}, which cannot carry a detector (valid: "
             f"{', '.join(TRUNKS)}); {instead}"
         )
-    elif evaluation.engine == "detectron2" and entry.arch not in PLAIN:
+    elif evaluation.engine == "detectron2" and entry.arch not in BOTTLENECKS:
         yield f"{place} shows the backbone {key!r}, a {entry.arch}, which engine detectron2 does not have; {instead}"
     if evaluation.way == "detectron2" and entry.is_scratch:
         yield (

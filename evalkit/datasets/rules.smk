@@ -1,4 +1,6 @@
 # From a data set's own layout to packed pixels and splits.
+#
+# Drawing and packing take every core for a short time, and come before pretraining, which takes one for long.
 
 from evalkit import workflow as facts
 from evalkit.fingerprints import code_hash
@@ -9,6 +11,7 @@ rule draw_phantoms:
         layout.root / "phantoms/{dataset}/{folder}/phantom.json",
     log:
         layout.root / "logs/phantoms/{dataset}-{folder}.log",
+    priority: 20
     threads: facts.REAL_CORES
     params:
         phantom=lambda wildcards: facts.phantom_arguments(study, wildcards.dataset),
@@ -26,6 +29,7 @@ rule read_dataset:
         report=layout.manifest("{dataset}").with_suffix(".json"),
     log:
         layout.root / "logs/datasets/{dataset}.log",
+    priority: 20
     params:
         entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
         files=lambda wildcards: facts.dataset_state(study, wildcards.dataset),
@@ -41,6 +45,7 @@ rule pack:
         layout.packed("{dataset}", "{size}") / "packing.json",
     log:
         layout.root / "logs/packing/{dataset}-{size}.log",
+    priority: 20
     threads: facts.REAL_CORES
     params:
         entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),
@@ -58,6 +63,7 @@ rule pack_ragged:
         layout.ragged("{dataset}", "{size}") / "packing.json",
     log:
         layout.root / "logs/packing/{dataset}-ragged-{size}.log",
+    priority: 20
     threads: facts.REAL_CORES
     params:
         entry=lambda wildcards: facts.dataset_hash(study, wildcards.dataset),

@@ -10,16 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evalkit.config.detector import DetectorSpec
+from evalkit.config.detector import BOTTLENECKS, DetectorSpec
 from evalkit.detection.detectron2_names import to_detectron2
 from evalkit.detection.engine import Detection, Target
 from evalkit.detection.targets import check_targets
 from evalkit.detection.torchvision_engine import TorchvisionEngine, in_mode
 from evalkit.detection.trunk import REDUCED
 from evalkit.errors import InputError
-
-#: ResNets whose last stage detectron2's heads can take.
-_BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 
 
 class Detectron2Engine:
@@ -44,7 +41,7 @@ class Detectron2Engine:
 
     def build(self, spec: DetectorSpec, weights: Path | None, seed: int) -> nn.Module:
         """Make a detector; see `Engine.build`. The trunk must have bottlenecks, which detectron2's heads ask for."""
-        if spec.arch not in _BOTTLENECKS:
+        if spec.arch not in BOTTLENECKS:
             raise InputError(
                 f"{spec.head} on {spec.arch} with the engine detectron2",
                 "resnet50, resnet101 or resnet152: detectron2's last stage for both heads is made of bottlenecks",

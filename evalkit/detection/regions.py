@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
-from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, roi_align
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image
 
 from evalkit.config.detector import STRIDE, DetectorSpec
 from evalkit.detection.engine import Detection, Target
+from evalkit.detection.pooling import pool_regions
 from evalkit.detection.trunk import last_width
 
 #: Cells along each side of a pooled region.
@@ -95,13 +96,8 @@ class RegionHeads(nn.Module):
         self._sampler = BalancedPositiveNegativeSampler(self.numbers.sampled, self.numbers.positive_share)
 
     def predict(self, features: Tensor, regions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Give logits (r, classes + 1) and box codes (r, 4 * classes) of all images' regions, one image after another.
-
-        Pooling is exact to the fraction of a cell (``aligned``): the centre of a feature map's first cell is at half
-        a cell, where torchvision's `MultiScaleRoIAlign` has it at 0.
-        """
-        pooled = roi_align(features, list(regions), self.side, spatial_scale=1 / STRIDE, sampling_ratio=0, aligned=True)
-        return self.predictor(self.head(pooled))
+        """Give logits (r, classes + 1) and box codes (r, 4 * classes) of all images' regions, image after image."""
+        return self.predictor(self.head(pool_regions(features, regions, self.side, scale=1 / STRIDE)))
 
     def losses(self, features: Tensor, proposals: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Give the losses of a sample of the proposals, to which the true boxes are added.

@@ -89,19 +89,34 @@ def choose_images(
             )
         return [known[name] for name in image_ids]
     with_boxes = {each["image_id"] for each in truth["annotations"] if not each.get("iscrowd")}
-    order = np.random.default_rng(seed).permutation(len(truth["images"]))
-    drawn = pd.DataFrame({"place": order, "patient": [str(truth["images"][k]["patient_id"]) for k in order]})
-    # The first image of every patient comes before the second of any.
-    drawn["turn"] = drawn.groupby("patient").cumcount()
-    drawn = drawn.sort_values("turn", kind="stable")
     places: dict[bool, list[int]] = {True: [], False: []}
-    for place in drawn["place"].tolist():
+    for place in draw_places([str(each["patient_id"]) for each in truth["images"]], seed):
         places[truth["images"][place]["id"] in with_boxes].append(place)
     n_empty = min(len(places[False]), max(round(EMPTY_SHARE * images), int(images > 1)))
     n_full = min(len(places[True]), images - n_empty)
     n_empty = min(len(places[False]), images - n_full)
     chosen = [*sorted(places[True][:n_full]), *sorted(places[False][:n_empty])]
     return [truth["images"][place] for place in chosen]
+
+
+def draw_places(patients: Sequence[str], seed: int) -> list[int]:
+    """Put images in a random order in which the first image of every patient comes before the second of any.
+
+    Parameters
+    ----------
+    patients : sequence of str
+        Each image's.
+    seed : int
+
+    Returns
+    -------
+    list of int
+        Places in `patients`.
+    """
+    order = np.random.default_rng(seed).permutation(len(patients))
+    drawn = pd.DataFrame({"place": order, "patient": [patients[place] for place in order]})
+    drawn["turn"] = drawn.groupby("patient").cumcount()
+    return [int(place) for place in drawn.sort_values("turn", kind="stable")["place"]]
 
 
 def collect_boxes(
@@ -133,8 +148,11 @@ def collect_boxes(
     notes = []
     for run in shown:
         called = run.called()
-        matches = stats.match_boxes(truth, called, iou=iou)
         own = {"backbone": run.backbone, "label": run.label}
+        if not any(not each.get("iscrowd") for each in truth["annotations"]):
+            rows += [_row(each, keys, names, FALSE) | own for each in called]  # There is nothing to find.
+            continue
+        matches = stats.match_boxes(truth, called, iou=iou)
         rows += [
             _row(each, keys, names, TRUE if true else FALSE) | own
             for each, true, ignored in zip(called, matches.true.tolist(), matches.ignored.tolist(), strict=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalkit.config.detection import Detection
+from evalkit.config.detection import Detection, find_sided
 from evalkit.config.detector import DetectorSpec
 from evalkit.config.loading import Study
+from evalkit.datasets.manifest import Manifest, load_manifest
 from evalkit.detection.examples import BoxedExamples, load_boxed_examples
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256
@@ -86,7 +88,7 @@ class Plan:
             "longest": entry.longest,
             "empty_images": entry.empty_images,
             "data": {role: part.describe() for role, part in material.parts.items()},
-            "code": code_hash("evalkit.detection.training"),
+            "code": code_hash("tasks.detection.runs"),
             **self.session.describe(),  # type: ignore[typeddict-item]
         }
 
@@ -119,6 +121,8 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
             f"make it again: python -m evalkit.splits --study {study.source} --evaluation {evaluation}",
         )
     examples = load_boxed_examples(study, entry.dataset, splits.labels, longest=entry.longest)
+    _check_sides(entry, splits.labels, evaluation)
+    _check_unboxed(load_manifest(study.layout.manifest(entry.dataset)), examples, entry, evaluation)
     parts = {
         role: examples.select(drop_empty(splits.image_ids(role), examples.boxed_ids, entry.empty_images, role))
         for role in ROLES
@@ -139,6 +143,33 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
     )
     inputs = {**examples.inputs, "splits": file_sha256(path)}
     return Material(study, evaluation, setting, backbone, entry, network, spec, parts, inputs)
+
+
+def _check_sides(entry: Detection, labels: Sequence[str], evaluation: str) -> None:
+    """Refuse mirrored training where classes are sides; with the data set's own classes nobody could know before."""
+    sided = find_sided(labels)
+    if entry.recipe.flip and sided:
+        raise InputError(
+            f"evaluations.{evaluation}.recipe.flip mirrors images, and {', '.join(sided)} tell left from right",
+            "training without mirroring, since a mirror swaps these classes",
+            "set 'flip: false' in the recipe",
+        )
+
+
+def _check_unboxed(manifest: Manifest, examples: BoxedExamples, entry: Detection, evaluation: str) -> None:
+    """Refuse to take an image for empty that has a class by its label and no box for it."""
+    if entry.empty_images == "exclude":
+        return
+    labels = [label for label in examples.labels if label in manifest.labels]
+    named = manifest.images.set_index("image_id")[labels].eq(1).any(axis=1)
+    unboxed = sorted(set(named.index[named]) & set(examples.images["image_id"]) - examples.boxed_ids)
+    if unboxed:
+        raise InputError(
+            f"{len(unboxed):,} images of {entry.dataset!r} have one of the classes {', '.join(labels)} by their label "
+            f"and no box, the first is {unboxed[0]!r}: boxes were drawn on some images only",
+            "nothing to be found on images without a box",
+            f"set 'empty_images: exclude' in evaluations.{evaluation}, which leaves out all images without a box",
+        )
 
 
 def plan_run(material: Material, repeat: int, session: Session) -> Plan:

@@ -240,12 +240,12 @@ def runs_material(study: Study):
     return load_material(study, "main", DC5, "scratch")
 
 
-def read_after(study: Study, monkeypatch, change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The record of a run whose training part was changed."""
+def read_after(study: Study, monkeypatch, change: Callable[[Any], Any], role: str = "train") -> dict[str, Any]:
+    """The record of a run of which a part was changed."""
     from tasks.detection import jobs
 
     material = runs_material(study)
-    material.parts["train"] = change(material.parts["train"])
+    material.parts[role] = change(material.parts[role])
     monkeypatch.setattr(jobs, "load_material", lambda *_: material)
     run_job(study, "main", DC5, "scratch", [0])
     return read_record(folder(study))
@@ -255,6 +255,47 @@ def test_a_diverged_training_is_recorded(make_detection) -> None:
     (record,) = run_job(make_detection(recipe={"lr": 1e30, "warmup": 0}), "main", DC5, "scratch", [0])
     assert record["outcome"] == "diverged"
     assert record["outputs"] == {}
+
+
+def test_classes_that_are_sides_are_not_mirrored(make_detection) -> None:
+    names = Path("squares/annotations.json")
+    content = json.loads(names.read_text())
+    content["categories"] = [{"id": 1, "name": "Left Lung"}, {"id": 2, "name": "right_lung"}]
+    names.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"flip mirrors images[\s\S]*flip: false"):
+        runs_material(make_detection())
+    assert runs_material(make_detection(recipe={"flip": False}))
+
+
+def test_images_that_have_a_class_and_no_box_are_not_taken_for_empty(make_detection) -> None:
+    from evalkit.datasets.manifest import load_manifest, write_manifest
+
+    study = make_detection()
+    path = study.layout.manifest("squares")
+    manifest = load_manifest(path)
+    manifest.images.loc[manifest.images["one"] == 0, "one"] = 1.0
+    write_manifest(manifest, path)
+    with pytest.raises(InputError, match=r"images of 'squares' have one of the classes[\s\S]*empty_images: exclude"):
+        runs_material(study)
+
+
+@pytest.mark.parametrize(
+    ("role", "outcome"), [("validation", "undefined: no validation box"), ("test", "undefined: no test image")]
+)
+def test_a_part_without_anything_makes_a_run_undefined(make_detection, monkeypatch, role: str, outcome: str) -> None:
+    study = make_detection()
+    record = read_after(study, monkeypatch, lambda part: part.select([]), role=role)
+    assert record["outcome"] == outcome
+
+
+def test_a_runs_key_covers_the_code_that_writes_its_files() -> None:
+    import inspect
+
+    from tasks.detection import plans
+
+    rule = (Path(__file__).resolve().parents[2] / "tasks/detection/rules.smk").read_text()
+    assert 'code_hash("tasks.detection.runs")' in rule
+    assert 'code_hash("tasks.detection.runs")' in inspect.getsource(plans)
 
 
 def test_an_unknown_class_is_named_with_those_that_have_boxes(make_detection) -> None:

@@ -23,6 +23,7 @@ from evalkit.comparisons.estimation.base import (
     why_alone,
 )
 from evalkit.comparisons.procedure import Procedure
+from stats.resampling import repeat_weights
 
 Boxes = list[dict[str, Any]]
 _Key = tuple[str, tuple[int, ...]]
@@ -73,8 +74,9 @@ class DetectionCases:
 class DetectionEstimates:
     """Average precision of detections, as the mean over each model's runs.
 
-    Replicates are made once per run, on the same resamples of images for all of them; those of a model are the means
-    over its runs. How training varies between runs is therefore in the standard deviation and not in the test.
+    Replicates are made once per run, on the same resamples of images for all of them. Where a model has several runs,
+    these are drawn with replacement too (the two-way bootstrap over runs and patients), so that how training varies
+    is in the interval and in the test.
 
     Parameters
     ----------
@@ -168,12 +170,21 @@ class DetectionEstimates:
             self._replicates[key] = np.stack([self._resample(detections) for detections in cell.outcomes])
         replicates = self._replicates[key]
         if target != MEAN:
-            return replicates[..., self._cases.classes.index(target)].mean(axis=0)
+            return self._average(replicates[..., self._cases.classes.index(target)])
         # Like COCO, over the classes that have a box in the resample.
         present = ~np.isnan(replicates)
         total, count = np.where(present, replicates, 0.0).sum(axis=2), present.sum(axis=2)
         means: Floats = np.divide(total, count, out=np.full(total.shape, NAN), where=count > 0)
-        return means.mean(axis=0)
+        return self._average(means)
+
+    def _average(self, of_runs: Floats) -> Floats:
+        """Mean over runs (runs, resamples), which are drawn with replacement as the patients are.
+
+        Backbones share the draws; run r of each was trained with the same noise.
+        """
+        drawn = repeat_weights(len(of_runs), of_runs.shape[1], self._procedure.seed)
+        means: Floats = (of_runs * drawn.T).sum(axis=0) / len(of_runs)
+        return means
 
     def _interval(self, cell: Cell[Boxes], target: str) -> tuple[float, float]:
         return percentiles(self.replicates(cell, target), self._procedure.confidence_level)

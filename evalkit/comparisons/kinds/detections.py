@@ -108,7 +108,9 @@ class Detected:
 
     def _tell_seeds(self) -> list[str]:
         several = any(self.gathered.count_runs(setting) > 1 for setting in self.cells)
-        told = "Cells of several runs are compared by the mean over their runs; how training varies is not in the test."
+        told = (
+            "Cells of several runs are compared by the mean over their runs, which are resampled as the patients are."
+        )
         return [told] if several else []
 
 
