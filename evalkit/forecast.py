@@ -120,7 +120,7 @@ def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
             recipe = evaluation.generator.train.recipe
             seen = recipe.steps * recipe.batch_size
             forecasts.append(EvaluationForecast(name, "generator", 1, 1, seen, 0, 0, head=GENERATOR))
-        for backbone in study.rows(name):
+        for backbone in study.asked_rows(name):
             if isinstance(evaluation, Inversion):
                 forecasts.append(_forecast_inversion(study, name, backbone, images))
             elif isinstance(evaluation, Detection):

@@ -13,6 +13,7 @@ rule check_apart:
     log:
         layout.root / "logs/apart/{dataset}/{other}.log",
     params:
+        sources=lambda wildcards: facts.patient_sources(study, wildcards.dataset, wildcards.other),
         code=code_hash("evalkit.pretraining.sources"),
     shell:
         "{PYTHON} -m evalkit.pretraining.sources --study {study.source:q} --dataset {wildcards.dataset}"

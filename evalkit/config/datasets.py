@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from evalkit.config.patterns import check_pattern
-from evalkit.config.strict import Strict, repeats
+from evalkit.config.strict import Name, Strict, repeats
 
 UncertainPolicy = Literal["ignore", "zeros", "ones"]
 
@@ -51,6 +51,11 @@ class DatasetEntry(Strict):
         (0.0, 1.0),
         description="Use the patients whose hashed id, a number in [0, 1), falls in [first, second). "
         "Two entries with ranges that do not overlap share no patient.",
+    )
+    patients_of: Name | None = Field(
+        None,
+        description="Whose patients these are, such as a hospital. Equal ids of different ones are different persons; "
+        "where one of two data sets does not say, equal ids are one person. Images are compared in any case.",
     )
     unreadable: Literal["fail", "exclude"] = Field("fail", description="What an unreadable image does.")
     antialias: bool = Field(True, description="Filter before an image is made smaller.")

@@ -17,10 +17,9 @@ from evalkit.config.datasets import Dataset
 from evalkit.config.design import Divided
 from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification, Evaluation
-from evalkit.config.fitness import find_unfit
 from evalkit.config.inversion import Inversion
 from evalkit.config.mistakes import describe_mistake
-from evalkit.config.rows import find_misplaced, suits
+from evalkit.config.rows import find_asked, find_misplaced, suits
 from evalkit.config.strict import nearest
 from evalkit.config.study import StudyFile
 from evalkit.config.tables import Counts, Figure, Table
@@ -114,6 +113,11 @@ class Study:
         """The backbones that an evaluation can be run for, in the study's order."""
         task = self.evaluation(evaluation).task
         return [name for name, entry in self.backbones.items() if suits(entry, task)]
+
+    def asked_rows(self, evaluation: str) -> list[str]:
+        """Those of an evaluation's rows that a table or figure shows; all where none of them names any."""
+        asked = find_asked(self.file, evaluation)
+        return [name for name in self.rows(evaluation) if asked is None or name in asked]
 
     def _of_kind(self, name: str, kind: type[E], tasks: str) -> E:
         entry = self.evaluation(name)
@@ -218,7 +222,6 @@ def load_study(name: str | os.PathLike[str]) -> Study:
                 f"backbone {key!r} is pretrained on {entry.pretrain.data!r}, which datasets does not have"
                 + nearest(entry.pretrain.data, file.datasets)
             )
-    mistakes += find_unfit(file, entries)
     mistakes += find_misplaced(file, entries)
     if mistakes:
         raise _mistakes(source, mistakes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from evalkit.config.backbones import BackboneEntry
+from evalkit.config.detection import Detection
+from evalkit.config.detector import BOTTLENECKS, TRUNKS
 from evalkit.config.inversion import Inversion
 from evalkit.config.study import StudyFile
 
@@ -12,11 +14,18 @@ from evalkit.config.study import StudyFile
 def suits(entry: BackboneEntry, task: str) -> bool:
     """Say whether an evaluation of a task can be run for a backbone.
 
-    Inversions need weights, or an entry that says to be a control; other tasks have no controls.
+    Inversions need weights, or an entry that says to be a control; other tasks have no controls. Detectors have a
+    ResNet for their trunk.
     """
     if task == "inversion":
         return not entry.is_scratch or entry.control is not None
-    return not entry.is_for_inversions
+    return not entry.is_for_inversions and (task != "detection" or entry.arch in TRUNKS)
+
+
+def find_asked(file: StudyFile, evaluation: str) -> set[str] | None:
+    """Name the rows that tables and figures show of an evaluation; None where one of them shows all there are."""
+    chosen = [rows for _, name, rows in _shown(file) if name == evaluation]
+    return {row for rows in chosen for row in rows or ()} if chosen and all(chosen) else None
 
 
 def find_misplaced(file: StudyFile, entries: Mapping[str, BackboneEntry]) -> Iterator[str]:
@@ -31,6 +40,11 @@ def find_misplaced(file: StudyFile, entries: Mapping[str, BackboneEntry]) -> Ite
     for place, evaluation, chosen in _shown(file):
         task = file.evaluations[evaluation].task
         names = [name for name in chosen or file.backbones if name in entries]
+        entry = file.evaluations[evaluation]
+        if isinstance(entry, Detection):
+            for name in names:
+                yield from _check_detector(place, name, entries[name], entry)
+            continue
         wrong = [name for name in names if not suits(entries[name], task)]
         if wrong and task == "inversion":
             yield (
@@ -43,12 +57,28 @@ def find_misplaced(file: StudyFile, entries: Mapping[str, BackboneEntry]) -> Ite
                 f"under {place}.backbones"
             )
         blind = [name for name in names if entries[name].control == "pixel-only"]
-        entry = file.evaluations[evaluation]
         if blind and isinstance(entry, Inversion) and not entry.projection.pixel_weight:
             yield (
                 f"{place} shows {blind[0]}, which looks at pixels only, and evaluations.{evaluation}.projection."
                 "pixel_weight is 0"
             )
+
+
+def _check_detector(place: str, key: str, entry: BackboneEntry, evaluation: Detection) -> Iterator[str]:
+    """A detector has a ResNet for its trunk; what is frozen must have been trained before."""
+    instead = f"list the backbones to show under {place}.backbones"
+    if not suits(entry, evaluation.task):
+        yield (
+            f"{place} shows the backbone {key!r}, a {entry.arch or 'control'}, which cannot carry a detector (valid: "
+            f"{', '.join(TRUNKS)}); {instead}"
+        )
+    elif evaluation.engine == "detectron2" and entry.arch not in BOTTLENECKS:
+        yield f"{place} shows the backbone {key!r}, a {entry.arch}, which engine detectron2 does not have; {instead}"
+    elif evaluation.way == "detectron2" and entry.is_scratch:
+        yield (
+            f"{place} shows the backbone {key!r}, which has no weights, and protocol detectron2 freezes normalisation "
+            f"and the first layers as they are; use protocol moco, or {instead}"
+        )
 
 
 def _shown(file: StudyFile) -> Iterator[tuple[str, str, Sequence[str] | None]]:

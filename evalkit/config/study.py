@@ -62,6 +62,8 @@ class StudyFile(Strict):
             mistakes += self._check_table(f"tables.{name}", table)
         for name, counts in self.counts.items():
             mistakes += _unknown(f"counts.{name}.evaluation", [counts.evaluation], self.evaluations)
+            if counts.evaluation in self.evaluations and self.evaluations[counts.evaluation].task == "inversion":
+                mistakes.append(f"counts.{name} counts {counts.evaluation!r}, an inversion, which has no classes")
         for name, figure in self.figures.items():
             mistakes += self._check_figure(f"figures.{name}", figure)
         if mistakes:

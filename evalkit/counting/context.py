@@ -55,7 +55,7 @@ def describe_counts(study: Study, name: str, report: Mapping[str, Any], parts: S
             for text in _describe_dataset(study, dataset)
             if text
         ],
-        "draws": describe_draws(report) if isinstance(entry, Classification) else _describe_boxed(entry, report, parts),
+        "draws": _describe_boxed(entry, report, parts) if isinstance(entry, Detection) else describe_draws(report),
         "external": [
             describe_left_out(part.dataset, part.left_out)
             for part in parts

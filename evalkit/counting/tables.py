@@ -47,7 +47,7 @@ def write_count_table(study: Study, name: str) -> Path:
         parts = gather_boxed_parts(study, entry, splits)
         counted = [*((label, WITH_BOX) for label in splits.labels), (ALL, WITH_BOX), (ALL, WITHOUT_BOX)]
     else:
-        parts = gather_parts(study, entry, evaluation, report)
+        parts = gather_parts(study, study.classification(evaluation), evaluation, report)
         values = VALUES[:1] if report["task"] == "multiclass" else VALUES
         counted = [(label, value) for label in splits.labels for value in values]
     path = study.layout.report(f"{name}.csv")

@@ -38,7 +38,13 @@ def check_apart(study: Study, dataset: str, other: str) -> dict[str, Any]:
     """
     size, layout = study.file.image_size, study.layout
     own, others = (load_packed(layout.packed(name, size)).index for name in (dataset, other))
-    check_disjoint(own, others, names=(f"the data {dataset!r} to learn from", f"the data {other!r} to evaluate with"))
+    sources = {study.dataset(name).patients_of for name in (dataset, other)}
+    check_disjoint(
+        own,
+        others,
+        names=(f"the data {dataset!r} to learn from", f"the data {other!r} to evaluate with"),
+        same_ids=None in sources or len(sources) == 1,
+    )
     return {
         role: {"name": name, "images": len(index), "patients": int(index["patient_id"].nunique())}
         for role, name, index in (("learnt from", dataset, own), ("evaluated with", other, others))

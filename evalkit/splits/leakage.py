@@ -66,7 +66,7 @@ def check_roles(images: pd.DataFrame, *, divided_images: bool = False) -> dict[s
     }
 
 
-def check_disjoint(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]) -> None:
+def check_disjoint(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str], same_ids: bool = True) -> None:
     """Refuse two data sets that share patients or pixels, such as those of pretraining and of an evaluation.
 
     Parameters
@@ -75,6 +75,8 @@ def check_disjoint(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[st
         The index of a packed data set each, at the same size: image_id, patient_id, sha256, low and cap.
     names : tuple of str
         What to call them.
+    same_ids : bool
+        Whether equal patient ids are one person; else only images are compared.
 
     Raises
     ------
@@ -83,13 +85,13 @@ def check_disjoint(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[st
     """
     one, other = names
     patients = sorted(set(first["patient_id"]) & set(second["patient_id"]))
-    if patients:
+    if patients and same_ids:
         raise InputError(
             f"{len(patients):,} patients are in both {one} and {other}, for example "
             + ", ".join(map(repr, patients[:_SHOWN])),
             "different patients",
             "choose ranges of 'patients' that do not overlap (or, for phantoms, of patient numbers); where equal ids "
-            "are different persons, change the ids of one data set",
+            "are different persons, name whose they are: 'patients_of' in both data sets",
         )
     pixels = _with_contrast(first).merge(_with_contrast(second), on="sha256", suffixes=("_one", "_other"))
     if len(pixels):

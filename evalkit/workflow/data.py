@@ -47,7 +47,12 @@ def phantom_mark(study: Study, dataset: str) -> list[Path]:
 
 def dataset_hash(study: Study, dataset: str) -> str:
     """Changes when a data set is to be read in another way."""
-    return value_hash(values_of(study.dataset(dataset), leave_out={"note"}))
+    return value_hash(values_of(study.dataset(dataset), leave_out={"note", "patients_of"}))
+
+
+def patient_sources(study: Study, dataset: str, other: str) -> list[str]:
+    """Whose patients two data sets have, which decides whether their ids are compared."""
+    return [study.dataset(name).patients_of or "unknown" for name in (dataset, other)]
 
 
 def dataset_state(study: Study, dataset: str) -> list[str]:

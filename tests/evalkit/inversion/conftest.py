@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from evalkit.config.generator import GeneratorSpec
+from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
 from evalkit.inversion.encoders import Encoder, build_encoder
 from evalkit.inversion.latents import LatentStatistics, latent_statistics
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.published import trunk_shapes
-from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
 from evalkit.stylegan2.generator import Generator
-from evalkit.config.generator import GeneratorSpec
 from evalkit.training.devices import Hardware, choose_hardware
 from evalkit.training.networks import Network
 

@@ -12,9 +12,9 @@ import torch
 from evalkit.checkpoints.canonical import canonicalise
 from evalkit.checkpoints.reading import RawCheckpoint
 from evalkit.checkpoints.writing import save_canonical
+from evalkit.config.projection import TAPS
 from evalkit.errors import InputError
 from evalkit.inversion.encoders import Encoder, build_encoder, open_vgg16
-from evalkit.config.projection import TAPS
 from evalkit.inversion.stages import cut_into_stages
 from evalkit.training.devices import Hardware
 from evalkit.training.networks import Network

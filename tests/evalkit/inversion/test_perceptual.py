@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.errors import InputError
 from evalkit.inversion.encoders import Encoder
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate, reduce_to
-from evalkit.config.projection import PerceptualRecipe
 from evalkit.training.devices import Hardware
 
 from .conftest import make_images

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from evalkit.config.projection import PerceptualRecipe
 from evalkit.inversion.encoders import Encoder
 from evalkit.inversion.latents import LatentStatistics, latent_statistics
 from evalkit.inversion.metrics import psnr
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.projections import Projection
 from evalkit.inversion.projector import TERMS, project, project_to_mean
-from evalkit.config.projection import PerceptualRecipe
 from evalkit.stylegan2.generator import Generator
 from evalkit.training.devices import Hardware
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -91,3 +92,20 @@ def test_a_pretraining_by_hand_needs_no_evaluation_data_and_leaves_the_record_of
     assert job["decided_by"] == pretraining_mark(study, "made")
     assert (job["key"], job["outputs"]) == (record["key"], record["outputs"])
     assert list(job["outputs"]) == ["checkpoint.pth"]
+
+
+def test_equal_ids_of_different_hospitals_are_different_persons(make_study) -> None:
+    study = make_study()
+    frame = pd.read_parquet(index_of(study, "other"))
+    frame.loc[[2, 5], "patient_id"] = "p007"
+    frame.to_parquet(index_of(study, "other"))
+    entries = study.file.datasets
+    named = {
+        name: entries[name].model_copy(update={"patients_of": hospital})
+        for name, hospital in (("main", "here"), ("other", "there"))
+    }
+    file = study.file.model_copy(update={"datasets": {**entries, **named}})
+    assert check_apart(dataclasses.replace(study, file=file), "other", "main")["learnt from"]["images"] == 80
+    file = study.file.model_copy(update={"datasets": {**entries, "main": named["main"]}})
+    with pytest.raises(InputError, match="'patients_of' in both data sets"):
+        check_apart(dataclasses.replace(study, file=file), "other", "main")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from evalkit.stylegan2.generator import Generator
 from evalkit.config.generator import GeneratorSpec
+from evalkit.stylegan2.generator import Generator
 
 
 @pytest.fixture(autouse=True)

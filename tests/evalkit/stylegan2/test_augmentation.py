@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from evalkit.stylegan2.augmentation import Draws, adjust, augment, warp
 from evalkit.config.gan import AdaptiveAugmentation, Changes
+from evalkit.stylegan2.augmentation import Draws, adjust, augment, warp
 
 from .conftest import draw
 

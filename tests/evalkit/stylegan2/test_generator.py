@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from scipy.signal import correlate2d
 from torch.nn import functional
 
+from evalkit.config.generator import GeneratorSpec
 from evalkit.stylegan2.layers import StyledConvolution
 from evalkit.stylegan2.resampling import LowPass
-from evalkit.config.generator import GeneratorSpec
 
 from .conftest import draw, make_generator, make_spec
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from evalkit.config.generator import GeneratorSpec
 from evalkit.stylegan2.discriminator import Discriminator
 from evalkit.stylegan2.loading import load_generator
-from evalkit.config.generator import GeneratorSpec
 
 CHECKOUT = os.environ.get("EVALKIT_STYLEGAN2_ADA", "")
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from evalkit.config.gan import GanRecipe
 from evalkit.errors import InputError
 from evalkit.stylegan2.adversaries import Adversaries
 from evalkit.stylegan2.latents import mean_w, mixed_ws, seeded
 from evalkit.stylegan2.loading import load_generator, save_generator
-from evalkit.config.gan import GanRecipe
 from evalkit.stylegan2.snapshots import sample, save_snapshots, to_uint8
 from evalkit.stylegan2.training import TrainedGenerator
 from evalkit.training.devices import choose_hardware
