@@ -34,11 +34,11 @@ wildcard_constraints:
     backbone="[A-Za-z0-9_.-]+",
     span=r"\d+-\d+",
     size=r"\d+",
-    figure="figure_[a-z0-9_]+",
+    figure="figure[a-z0-9_]+",
     chart=facts.one_of(facts.figures_without_pictures(study)),
     sheet=facts.one_of(facts.figures_with_pictures(study)),
     tally=facts.one_of(study.file.counts),
-    table=rf"(?!(?:crosscheck|figure_[a-z0-9_]+|{facts.one_of(study.file.counts)})\.)[A-Za-z0-9_.-]+",
+    table=rf"(?!(?:crosscheck|figure[a-z0-9_]+|{facts.one_of(study.file.counts)})\.)[A-Za-z0-9_.-]+",
 
 
 rule all:

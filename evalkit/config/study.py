@@ -14,7 +14,7 @@ from evalkit.config.strict import Name, Strict, nearest, repeats
 from evalkit.config.tables import Counts, Figure, FractionsFigure, RanksFigure, Table
 from evalkit.settings import read_setting
 
-FigureName = Annotated[str, Field(pattern=r"^figure_[a-z0-9_]+$", max_length=80)]
+FigureName = Annotated[str, Field(pattern=r"^figure[a-z0-9_]+$", max_length=80)]
 
 #: Figures that every study has, whatever it says.
 BUILT_IN = ("figure_pretraining", "figure_augmentations")
@@ -35,7 +35,7 @@ class StudyFile(Strict):
     evaluations: dict[Name, Evaluation] = Field(min_length=1)
     tables: dict[Name, Table] = Field(default_factory=dict, description="Comparisons of backbones.")
     counts: dict[Name, Counts] = Field(default_factory=dict, description="Tables of how many images there are.")
-    figures: dict[FigureName, Figure] = Field(default_factory=dict, description="Named figure_...")
+    figures: dict[FigureName, Figure] = Field(default_factory=dict, description="Named figure..., such as figure3 or figure_roc.")
     notes: list[str] = Field(default_factory=list, description="Printed under every table.")
 
     @model_validator(mode="after")
@@ -53,10 +53,10 @@ class StudyFile(Strict):
                     mistakes.append(f"{section} has one called {name}, which the workflow makes itself; rename it")
         mistakes += [f"{name} is in tables and in counts; rename one" for name in self.tables if name in self.counts]
         mistakes += [
-            f"{section} has one called {name}; names that begin with figure_ are for figures; rename it"
+            f"{section} has one called {name}; names that begin with figure are for figures; rename it"
             for section in ("tables", "counts")
             for name in getattr(self, section)
-            if name.startswith("figure_")
+            if name.startswith("figure")
         ]
         for name, table in self.tables.items():
             mistakes += self._check_table(f"tables.{name}", table)
