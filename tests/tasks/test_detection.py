@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -308,3 +309,36 @@ def test_another_tasks_command_is_named(make_detection) -> None:
 
     with pytest.raises(InputError, match=r"of task detection[\s\S]*python -m tasks.detection"):
         load_material(make_detection(), "main", DC5, "scratch")
+
+
+def test_two_processes_train_one_detector(make_detection) -> None:
+    """Each works on its share of a batch and measures normalisation itself; the first one looks and writes."""
+    study = make_detection(recipe={"steps": 2, "batch_size": 4, "validations": 1})
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tasks.detection",
+        "run",
+    ]
+    command += ["--study", "boxes.yaml", "--evaluation", "main", "--setting", DC5, "--backbone", "scratch"]
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "--repeat", "0"], env=environment, capture_output=True, check=True, timeout=300)
+    record = read_record(folder(study))
+    assert (record["outcome"], record["processes"]) == ("done", 2)
+    assert set(record["outputs"]) == {
+        *("ground_truth.json", "detections.json", "validation_ground_truth.json", "validation_detections.json")
+    }
+
+
+def test_half_precision_trains_and_finds(make_detection, monkeypatch) -> None:
+    study = make_detection(recipe={"steps": 2, "validations": 1})
+    half = study.file.model_copy(update={"precision": "bf16"})
+    (record,) = run_job(dataclasses.replace(study, file=half), "main", C4, "scratch", [0])
+    assert (record["outcome"], record["precision"]) == ("done", "bf16")
+    assert all(np.isfinite(each["score"]) for each in read(study, "detections.json", setting=C4))
