@@ -116,7 +116,7 @@ def test_a_table_without_labels_serves_for_pretraining_only(own_table):
     evaluation = Classification.model_validate({"task": "multilabel", "dataset": "own", "recipe": recipe})
     with pytest.raises(InputError, match="the data set 'own' has no label") as caught:
         choose_labels(evaluation, manifest)
-    assert "contrastive pretraining only" in caught.value.remedy
+    assert "contrastive pretraining and inversion only" in caught.value.remedy
 
 
 @pytest.mark.parametrize("text", ["", "path,patient_id,Edema\n"])
