@@ -35,7 +35,9 @@ class StudyFile(Strict):
     evaluations: dict[Name, Evaluation] = Field(min_length=1)
     tables: dict[Name, Table] = Field(default_factory=dict, description="Comparisons of backbones.")
     counts: dict[Name, Counts] = Field(default_factory=dict, description="Tables of how many images there are.")
-    figures: dict[FigureName, Figure] = Field(default_factory=dict, description="Named figure..., such as figure3 or figure_roc.")
+    figures: dict[FigureName, Figure] = Field(
+        default_factory=dict, description="Named figure..., such as figure3 or figure_roc."
+    )
     notes: list[str] = Field(default_factory=list, description="Printed under every table.")
 
     @model_validator(mode="after")
