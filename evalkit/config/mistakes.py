@@ -31,6 +31,10 @@ def describe_mistake(error: Any, model: type[BaseModel], values: Any) -> list[st
     if error["type"] == "extra_forbidden":
         *above, key = error["loc"]
         return [f"{place}: {_refuse_key(str(key), _branch_at(model, above, values))}"]
+    if error["type"] == "union_tag_invalid":
+        said, valid = error["ctx"], error["ctx"]["expected_tags"].replace("'", "").split(", ")
+        key = said["discriminator"].strip("'")
+        return [f"{place}.{key} is {said['tag']!r}, which does not exist{nearest(said['tag'], valid)}"]
     if error["type"] == "value_error":
         # Our own validators give one argument for each mistake.
         return [f"{place}: {message}" for message in error["ctx"]["error"].args]

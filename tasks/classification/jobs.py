@@ -36,6 +36,7 @@ def run_job(
         learner = _choose_learner(material)
         return lambda repeat: do_run(plan_run(material, repeat, session), learner, retry_failed=retry_failed)
 
+    study.classification(evaluation)  # names the right command where the task is another
     return do_repeats(study, evaluation, setting, backbone, repeats, prepare, record=record, attempt=attempt)
 
 

@@ -34,4 +34,5 @@ def run_job(
         material = load_material(study, evaluation, setting, backbone)
         return lambda repeat: do_run(plan_run(material, repeat, session), retry_failed=retry_failed)
 
+    study.inversion(evaluation)  # names the right command where the task is another
     return do_repeats(study, evaluation, setting, backbone, repeats, prepare, record=record, attempt=attempt)

@@ -311,6 +311,13 @@ def test_another_tasks_command_is_named(make_detection) -> None:
         load_material(make_detection(), "main", DC5, "scratch")
 
 
+def test_another_tasks_job_is_refused_before_its_setting_is_looked_at(make_detection) -> None:
+    from tasks.classification.jobs import run_job as classify
+
+    with pytest.raises(InputError, match=r"of task detection[\s\S]*python -m tasks.detection"):
+        classify(make_detection(), "main", "regime=finetune,fraction=1", "scratch", [0])
+
+
 def test_two_processes_train_one_detector(make_detection) -> None:
     """Each works on its share of a batch and measures normalisation itself; the first one looks and writes."""
     study = make_detection(recipe={"steps": 2, "batch_size": 4, "validations": 1})

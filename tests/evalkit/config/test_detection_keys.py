@@ -102,6 +102,11 @@ def test_backbones_that_cannot_carry_the_detector_are_named(load, entry, changes
         load(entry, **changes)
 
 
+def test_a_mistyped_task_is_told_with_the_nearest(load) -> None:
+    with pytest.raises(InputError, match=r"evaluations.main.task is 'detecton', which does not .*nearest: 'detection'"):
+        load({"arch": "resnet10t"}, task="detecton")
+
+
 def test_any_resnet_can(load) -> None:
     assert load({"arch": "resnet10t"}).detection("main")
     assert load({"arch": "resnet101", "timm": "tv_in1k"}, protocol="detectron2", engine="detectron2")

@@ -79,7 +79,7 @@ def test_the_committed_schema_is_the_one_the_models_give(name: str) -> None:
         (changed("fractions", to=[1]), "fractions: there is no such key"),
         (changed("evaluations", "nih", "reciep", to={}), "nearest: 'recipe'"),
         (changed("datasets", "nih", "uncertain", to="ones"), "datasets.nih.uncertain: there is no such key"),
-        (changed("datasets", "nih", "format", to="nih14"), "Input tag 'nih14'"),
+        (changed("datasets", "nih", "format", to="nih14"), "format is 'nih14', which does not exist"),
         (changed("image_size", to=8), "image_size: Input should be greater than or equal to 32, found 8"),
         (changed("evaluations", "nih", "settings", "fraction", to=[0.1, 1.5]), "less than or equal to 1, found 1.5"),
         (changed("evaluations", "nih", "settings", "fraction", to=[0.1, 0.1]), "fraction holds a value twice"),
