@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalkit.config import Study, load_study
 from evalkit.config.inversion import Inversion
+from evalkit.config.unlisted import list_identities
 from evalkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     Finding
         For the configuration, each architecture, each encoder of an inversion, each table, unless `config_only` each
         data set, each other data set that an evaluation tests on, each generator from a file and each file of weights,
-        and each pretraining; those that pretraining starts from are included. After a configuration that cannot be
-        read nothing more follows.
+        and each pretraining; backbones that are needed but not listed are included. After a configuration that cannot
+        be read nothing more follows.
     """
     try:
         study = load_study(name)
@@ -61,7 +62,7 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     yield Finding("configuration", True, f"{study.source}: {_counts(study)}")
     from evalkit.pretraining.feasibility import Known
 
-    known, entries, buildable = Known(), study.backbones | study.origins, set()
+    known, entries, buildable = Known(), study.backbones | study.unlisted, set()
     for backbone in entries:
         finding = _look(f"backbones.{backbone}", _check_architecture, study, backbone)
         buildable |= {backbone} if finding.ok else set()
@@ -108,8 +109,12 @@ def _counts(study: Study) -> str:
         "table": len(file.tables),
     }
     counted = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
-    origins = f"; pretraining starts from {', '.join(study.origins)}" if study.origins else ""
-    return counted + origins
+    starts = {entry.pretrain.init for entry in (study.backbones | study.unlisted).values() if entry.pretrain}
+    further = {
+        "pretraining starts from": [name for name in study.unlisted if name in starts],
+        "identity is measured by": list(dict.fromkeys(key for _, key in list_identities(file))),
+    }
+    return counted + "".join(f"; {what} {', '.join(names)}" for what, names in further.items() if names)
 
 
 def _check_architecture(study: Study, backbone: str) -> str:

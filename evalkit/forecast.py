@@ -133,10 +133,10 @@ def forecast_evaluations(study: Study) -> list[EvaluationForecast]:
 
 
 def forecast_pretraining(study: Study) -> list[EvaluationForecast]:
-    """Forecast the pretraining that the workflow does itself, those included that others start from."""
+    """Forecast the pretraining that the workflow does itself, of backbones included that are needed but not listed."""
     images = {forecast.name: forecast.images or 0 for forecast in forecast_datasets(study)}
     forecasts = []
-    for name, entry in (study.origins | study.backbones).items():
+    for name, entry in (study.unlisted | study.backbones).items():
         pretrain = entry.pretrain
         if pretrain is None:
             continue

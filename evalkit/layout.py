@@ -12,6 +12,8 @@ GROUND_TRUTH, DETECTIONS = "ground_truth.json", "detections.json"
 VALIDATION_TRUTH, VALIDATION_DETECTIONS = "validation_ground_truth.json", "validation_detections.json"
 #: Those of an inversion, beside the measured `PREDICTIONS`.
 RECONSTRUCTIONS, CURVES, LATENTS = "reconstructions.npz", "curves.parquet", "latents.npz"
+#: Samples of a generator at each note of its training, beside its weights.
+SNAPSHOTS = "snapshots.npz"
 
 
 def external_predictions(dataset: str) -> str:

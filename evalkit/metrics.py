@@ -87,6 +87,7 @@ METRICS = {
         ("rmse", "RMSE", False),
         ("lpips", "LPIPS", False),
         ("ms_ssim", "MS-SSIM", True),
+        ("identity", "identity", True),
         ("fid", "FID", False),
         ("dice", "Dice", True),
     )
@@ -114,7 +115,7 @@ CLASS_METRICS = ("accuracy", "precision", "recall", "f1")
 DETECTION_METRICS = ("ap50", "ap", "ap75")
 
 #: Metrics of single images, measured when they are reconstructed.
-IMAGE_METRICS = ("psnr", "ssim", "rmse", "lpips", "ms_ssim")
+IMAGE_METRICS = ("psnr", "ssim", "rmse", "lpips", "ms_ssim", "identity")
 
 
 def measure_classes(metric: Metric, targets: Floats, scores: Floats) -> Floats:

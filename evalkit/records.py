@@ -78,9 +78,11 @@ class RunRecord(TypedDict, total=False):
     #: Of an inversion: what the row is if no backbone, and what the generator is.
     control: str | None
     generator: dict[str, Any]
-    #: Of an inversion: how features are compared, the encoder and its calibration; the trunk of LPIPS, or why none.
+    #: Of an inversion: how features are compared, the encoder and its calibration; the trunk of LPIPS, or why none; and
+    #: the network that identity is measured by, likewise.
     perceptual: dict[str, Any]
     lpips: dict[str, Any] | str
+    identity: dict[str, Any] | str
     #: Images that are optimised side by side.
     batch_size: int
     #: Metrics that could not be measured, and why.

@@ -206,7 +206,7 @@ def _contrastive(study: Study) -> list[str]:
                 add(pretrain.init)
             ordered.setdefault(name)
 
-    for name in (*study.origins, *study.backbones):
+    for name in (*study.unlisted, *study.backbones):
         add(name)
     return list(ordered)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.comparisons.cells import count_cases
+from evalkit.config.backbones import BackboneEntry
 from evalkit.config.inversion import Inversion
+from evalkit.config.published import PUBLISHED, TrunkName
 from evalkit.metrics import METRICS
 from evalkit.settings import parse_setting
 
@@ -14,7 +16,7 @@ from evalkit.settings import parse_setting
 SPACES = {"w": "space W", "w+": "space W+"}
 
 _SPACES = {"w": "W: one vector for all layers", "w+": "W+: one vector for each layer"}
-_TRUNKS = {"alexnet": "AlexNet", "vgg16": "VGG-16"}
+_TRUNKS: dict[TrunkName, str] = {"alexnet": "AlexNet", "vgg16": "VGG-16"}
 _CONTROLS = {
     "pixel-only": "pixels alone, without a perceptual term",
     "mean-w": "the generator's mean image for every original, nothing optimised",
@@ -23,7 +25,7 @@ _CONTROLS = {
 _DISTANCES = {"l1": "absolute", "l2": "squared"}
 
 
-def define_image_metrics(metrics: Sequence[str], entry: Inversion) -> list[str]:
+def define_image_metrics(metrics: Sequence[str], entry: Inversion, *, classifier: str) -> list[str]:
     """Define metrics of single images as they are measured here, for these names leave much open.
 
     Parameters
@@ -32,8 +34,10 @@ def define_image_metrics(metrics: Sequence[str], entry: Inversion) -> list[str]:
         Those shown.
     entry : Inversion
         Says which trunk LPIPS has.
+    classifier : str
+        By what identity is measured; empty where it is not.
     """
-    trunk = f" with the trunk of {_TRUNKS[entry.lpips.trunk]}" if entry.lpips else ""
+    trunk = f" with {_describe_trunk(entry.lpips.trunk, entry.lpips.digest)}" if entry.lpips else ""
     found = {
         "psnr": "PSNR: 20 log10(255 / RMSE) of each image, in dB.",
         "ssim": "SSIM: as Wang et al. (2004) define it, Gaussian window of 11 x 11 pixels and standard deviation 1.5, "
@@ -41,10 +45,21 @@ def define_image_metrics(metrics: Sequence[str], entry: Inversion) -> list[str]:
         "rmse": "RMSE: of grey values from 0 to 255.",
         "lpips": f"LPIPS: learned perceptual distance (Zhang et al. 2018){trunk}.",
         "ms_ssim": "MS-SSIM: SSIM over five scales (Wang et al. 2003), range 255.",
+        "identity": "Identity: cosine similarity of the pooled features of original and reconstruction, by "
+        f"{classifier}, which had no part in any reconstruction.",
     }
     lower = [METRICS[name].label for name in metrics if not METRICS[name].higher_is_better]
     better = [f"Better when lower: {', '.join(lower)}."] if lower else []
     return [found[name] for name in metrics] + better
+
+
+def find_unpublished(entries: Iterable[BackboneEntry]) -> list[str]:
+    """Name the rows of VGG-16 whose weights are not those that torchvision publishes."""
+    return [
+        f"{entry.label}: {_describe_trunk('vgg16', entry.sha256)}."
+        for entry in entries
+        if entry.is_vgg16 and entry.sha256 and entry.sha256 != PUBLISHED["vgg16"]
+    ]
 
 
 def name_tests(*, averaged: bool) -> dict[str, str]:
@@ -88,6 +103,11 @@ def describe_inversions(
         *_describe_controls(controls),
         _describe_disjointness(entry),
     ]
+
+
+def _describe_trunk(name: TrunkName, sha256: str) -> str:
+    other = "" if sha256 == PUBLISHED[name] else f", from another file than torchvision's own (sha256 {sha256[:12]})"
+    return f"the trunk of {_TRUNKS[name]}{other}"
 
 
 def _describe_images(entry: Inversion) -> Iterator[str]:

@@ -66,7 +66,7 @@ class GanRecipe(Strict):
     augmentation: AdaptiveAugmentation | None = AdaptiveAugmentation()
     notes: PositiveInt = Field(default=10, description="How often losses and samples are noted, equally spaced.")
     samples: PositiveInt = Field(default=16, description="Images of a snapshot, made of the same z each time.")
-    frechet_images: PositiveInt = Field(default=500, description="Images of each kind for the Frechet distance.")
+    frechet_images: int = Field(default=500, ge=2, description="Images of each kind for the Frechet distance.")
 
     @model_validator(mode="after")
     def _check(self) -> GanRecipe:

@@ -12,7 +12,8 @@ from evalkit.config.design import Aggregate, Divided, Trainset
 from evalkit.config.gan import GanRecipe
 from evalkit.config.generator import GeneratorSpec
 from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
-from evalkit.config.strict import Strict, repeats
+from evalkit.config.published import PUBLISHED, TrunkName
+from evalkit.config.strict import Name, Strict, repeats
 from evalkit.settings import all_settings
 
 Space = Literal["w", "w+"]
@@ -58,9 +59,14 @@ class GeneratorSource(Strict):
 class LpipsSource(Strict):
     """The trunk of LPIPS, which is a download; its linear heads come with the package."""
 
-    trunk: Literal["alexnet", "vgg16"] = Field("alexnet", description="vgg16 would favour VGG-16 as a backbone.")
+    trunk: TrunkName = Field("alexnet", description="vgg16 would favour VGG-16 as a backbone.")
     path: str = Field(description="torchvision's file of the trunk. ${NAME} is replaced from the environment.")
-    sha256: Sha256 = Field(description="The file's hash.")
+    sha256: Sha256 | None = Field(None, description="The file's hash; that of torchvision's own file by default.")
+
+    @property
+    def digest(self) -> str:
+        """The hash that the file must have."""
+        return self.sha256 or PUBLISHED[self.trunk]
 
 
 class Inversion(Divided):
@@ -82,6 +88,11 @@ class Inversion(Divided):
     perceptual: PerceptualRecipe = PerceptualRecipe.model_validate({})
     batch_size: PositiveInt = Field(8, description="Images optimised side by side, each as if alone.")
     lpips: LpipsSource | None = Field(None, description="Without it, LPIPS is unavailable.")
+    identity: Name | None = Field(
+        None,
+        description="The backbone, with weights, whose features the metric identity compares. No row may be it, be "
+        "made from it, or be what it was made from.",
+    )
 
     # What evaluations of other kinds can choose.
     aggregate: ClassVar[Aggregate | None] = "image"

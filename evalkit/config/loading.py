@@ -19,10 +19,11 @@ from evalkit.config.detection import Detection
 from evalkit.config.evaluations import Classification, Evaluation
 from evalkit.config.inversion import Inversion
 from evalkit.config.mistakes import describe_mistake
-from evalkit.config.rows import find_asked, find_misplaced, suits
+from evalkit.config.rows import find_asked, find_involved, find_misplaced, suits
 from evalkit.config.strict import nearest
 from evalkit.config.study import StudyFile
 from evalkit.config.tables import Counts, Figure, Table
+from evalkit.config.unlisted import find_unlisted
 from evalkit.errors import InputError
 from evalkit.layout import Layout
 
@@ -54,14 +55,14 @@ class Study:
         The YAML file.
     backbones : dict of str to BackboneEntry
         The entries the study compares, in the study's order.
-    origins : dict of str to BackboneEntry
-        Further entries, from which pretraining starts.
+    unlisted : dict of str to BackboneEntry
+        Further entries that are needed: from which pretraining starts, or by which identity is measured.
     """
 
     file: StudyFile
     source: Path
     backbones: dict[str, BackboneEntry]
-    origins: dict[str, BackboneEntry] = field(default_factory=dict)
+    unlisted: dict[str, BackboneEntry] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -74,8 +75,8 @@ class Study:
         return Layout(Path("results") / self.name)
 
     def backbone(self, name: str) -> BackboneEntry:
-        """The entry called `name`, which must be one of the study's or one that pretraining starts from."""
-        return _named(name, self.backbones | self.origins, "backbone", self.source)
+        """The entry called `name`, which must be one that the study lists or needs."""
+        return _named(name, self.backbones | self.unlisted, "backbone", self.source)
 
     def dataset(self, name: str) -> Dataset:
         """The data set called `name`."""
@@ -178,6 +179,33 @@ class Study:
             return self.layout.pretraining(backbone) / "checkpoint.pth"
         return None if entry.path is None else self.resolve_path(entry.path, what=f"the path of backbone {backbone!r}")
 
+    def known_checkpoint(self, backbone: str) -> Path | None:
+        """As `checkpoint_path`; None as well where the path has a variable that is not set."""
+        try:
+            return self.checkpoint_path(backbone)
+        except InputError:
+            return None
+
+    def lineage(self, backbone: str) -> list[str]:
+        """A backbone and those it was made from here: what its pretraining starts from, or what it reads back."""
+        found: list[str] = []
+        waiting = [backbone]
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            found.append(name)
+            pretrain, path = self.backbone(name).pretrain, self.known_checkpoint(name)
+            if pretrain is not None:
+                waiting += [pretrain.init] if pretrain.init else []
+            else:
+                waiting += [each for each in self.unlisted | self.backbones if path in self._written(each)]
+        return found
+
+    def _written(self, backbone: str) -> list[Path]:
+        """Files that the workflow writes a backbone's weights to, and that another entry may read."""
+        return [self.layout.pretraining(backbone) / "checkpoint.pth", self.layout.export(backbone)]
+
 
 def load_study(name: str | os.PathLike[str]) -> Study:
     """Load and check a study and the backbones it names.
@@ -212,9 +240,9 @@ def load_study(name: str | os.PathLike[str]) -> Study:
         if key not in catalogue
     ]
     entries = {key: catalogue[key] for key in file.backbones if key in catalogue}
-    origins, found = _find_origins(entries, catalogue)
+    unlisted, found = find_unlisted(file, entries, catalogue)
     mistakes += found
-    for key, entry in (entries | origins).items():
+    for key, entry in (entries | unlisted).items():
         if entry.baseline and entry.baseline not in catalogue:
             mistakes.append(f"backbone {key!r} has the baseline {entry.baseline!r}{nearest(entry.baseline, catalogue)}")
         if entry.pretrain and entry.pretrain.data not in file.datasets:
@@ -223,45 +251,12 @@ def load_study(name: str | os.PathLike[str]) -> Study:
                 + nearest(entry.pretrain.data, file.datasets)
             )
     mistakes += find_misplaced(file, entries)
+    study = Study(file=file, source=source, backbones=entries, unlisted=unlisted)
+    if not found:  # A broken chain leads nowhere.
+        mistakes += find_involved(file, entries | unlisted, study.lineage)
     if mistakes:
         raise _mistakes(source, mistakes)
-    return Study(file=file, source=source, backbones=entries, origins=origins)
-
-
-def _find_origins(
-    entries: dict[str, BackboneEntry], catalogue: dict[str, BackboneEntry]
-) -> tuple[dict[str, BackboneEntry], list[str]]:
-    """The entries that pretraining starts from, and from which those start; and what is wrong with such chains."""
-    origins: dict[str, BackboneEntry] = {}
-    mistakes = []
-    for key in entries:
-        chain = [key]
-        while (pretrain := catalogue[chain[-1]].pretrain) is not None and pretrain.init is not None:
-            init = pretrain.init
-            place = f"backbone {chain[-1]!r} starts from {init!r}"
-            if init not in catalogue:
-                mistakes.append(f"{place}, which does not exist{nearest(init, catalogue)}")
-                break
-            if init in chain:
-                mistakes.append(_describe_circle(chain[chain.index(init) :]))
-                break
-            if catalogue[init].arch != catalogue[chain[-1]].arch:
-                mistakes.append(f"{place}, which is a {catalogue[init].arch} and not a {catalogue[chain[-1]].arch}")
-            if catalogue[init].is_scratch:
-                mistakes.append(f"{place}, which has no weights; leave init out to start from random initialisation")
-            if init not in entries:
-                origins[init] = catalogue[init]
-            chain.append(init)
-    return origins, list(dict.fromkeys(mistakes))
-
-
-def _describe_circle(circle: list[str]) -> str:
-    """The same words wherever the circle is entered, so that it is told once."""
-    if len(circle) == 1:
-        return f"backbone {circle[0]!r} starts from itself; name another entry as init, or leave init out"
-    first = circle.index(min(circle))
-    shown = " <- ".join([*circle[first:], *circle[: first + 1]])
-    return f"backbones start from each other in a circle: {shown}; leave out the init of one of them"
+    return study
 
 
 def _find(name: str) -> Path:

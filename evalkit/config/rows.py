@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evalkit.config.backbones import BackboneEntry
 from evalkit.config.detection import Detection
 from evalkit.config.detector import BOTTLENECKS, TRUNKS
 from evalkit.config.inversion import Inversion
 from evalkit.config.study import StudyFile
+from evalkit.config.tables import GeneratorFigure
+from evalkit.config.unlisted import list_identities
 
 
 def suits(entry: BackboneEntry, task: str) -> bool:
@@ -64,6 +66,68 @@ def find_misplaced(file: StudyFile, entries: Mapping[str, BackboneEntry]) -> Ite
             )
 
 
+def find_involved(
+    file: StudyFile, entries: Mapping[str, BackboneEntry], lineage: Callable[[str], Sequence[str]]
+) -> Iterator[str]:
+    """Say where identity would be measured by what cannot measure it, or by what had a part in a reconstruction.
+
+    Parameters
+    ----------
+    file : StudyFile
+    entries : mapping of str to BackboneEntry
+        Those that the study lists or needs, and that exist.
+    lineage : callable
+        Names a backbone and those it was made from.
+    """
+    for name, key in list_identities(file):
+        place = f"evaluations.{name}.identity"
+        if entries[key].is_scratch or entries[key].is_for_inversions:
+            yield f"{place} names {key!r}, {_describe_unfit(entries[key])}; name a backbone with weights"
+            continue
+        shown: dict[str, list[str]] = {}
+        for where, evaluation, chosen in _shown(file):
+            for row in chosen or file.backbones:
+                if evaluation == name and row in entries and suits(entries[row], "inversion"):
+                    shown.setdefault(row, []).append(where)
+        for row, places in shown.items():
+            part = _describe_part(key, row, entries, lineage)
+            if part:
+                listed = " and ".join(f"{where}.backbones" for where in places)
+                yield (
+                    f"{place} names {key!r}, {part}, a row of {' and '.join(places)}; expected a backbone that had no "
+                    f"part in any reconstruction: name another, or list rows without {row!r} under {listed}"
+                )
+
+
+def _describe_unfit(entry: BackboneEntry) -> str:
+    if entry.is_vgg16:
+        return "which is VGG-16, of whose file only convolutions are read"
+    return f"which is the control {entry.control!r}" if entry.control else "which has no weights"
+
+
+def _describe_part(
+    key: str, row: str, entries: Mapping[str, BackboneEntry], lineage: Callable[[str], Sequence[str]]
+) -> str:
+    """What a backbone has to do with a row; empty if nothing."""
+
+    def mark(names: Sequence[str]) -> set[str]:
+        return {each for name in names for each in _marks(name, entries[name])}
+
+    if key == row:
+        return "itself"
+    if mark([key]) & mark([row]):
+        return f"which has the weights of {row!r}"
+    if mark([key]) & mark(lineage(row)):
+        return f"from which {row!r} was made"
+    return f"which was made from {row!r}" if mark(lineage(key)) & mark([row]) else ""
+
+
+def _marks(name: str, entry: BackboneEntry) -> set[str]:
+    """What tells that two entries have the same weights: the entry itself, its file, or its tag of timm."""
+    tag = f"{entry.arch}.{entry.timm}" if entry.timm else None
+    return {each for each in (name, entry.path, entry.url, entry.sha256, tag) if each}
+
+
 def _check_detector(place: str, key: str, entry: BackboneEntry, evaluation: Detection) -> Iterator[str]:
     """A detector has a ResNet for its trunk; what is frozen must have been trained before."""
     instead = f"list the backbones to show under {place}.backbones"
@@ -87,5 +151,5 @@ def _shown(file: StudyFile) -> Iterator[tuple[str, str, Sequence[str] | None]]:
         yield f"tables.{name}", table.evaluation, table.backbones
     for name, figure in file.figures.items():
         evaluation = getattr(figure, "evaluation", None)
-        if evaluation is not None:
+        if evaluation is not None and not isinstance(figure, GeneratorFigure):
             yield f"figures.{name}", evaluation, getattr(figure, "backbones", None)

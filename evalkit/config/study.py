@@ -11,7 +11,7 @@ from evalkit.config.datasets import Dataset
 from evalkit.config.evaluations import Evaluation
 from evalkit.config.inversion import Inversion
 from evalkit.config.strict import Name, Strict, nearest, repeats
-from evalkit.config.tables import Counts, Figure, FractionsFigure, RanksFigure, Table
+from evalkit.config.tables import Counts, Figure, FractionsFigure, GeneratorFigure, RanksFigure, Table
 from evalkit.settings import read_setting
 
 FigureName = Annotated[str, Field(pattern=r"^figure[a-z0-9_]+$", max_length=80)]
@@ -91,6 +91,11 @@ class StudyFile(Strict):
             evaluation = self.evaluations[table.evaluation]
             yield from _unknown(f"{place}.settings", table.settings or [], evaluation.list_settings())
             yield from _unknown(f"{place}.test_on", [table.test_on] if table.test_on else [], evaluation.test_on)
+            if "identity" in table.metrics and isinstance(evaluation, Inversion) and evaluation.identity is None:
+                yield (
+                    f"{place}.metric has identity, and evaluations.{table.evaluation} names no backbone for it; name "
+                    f"one under evaluations.{table.evaluation}.identity, or leave the metric out"
+                )
             if evaluation.labels:
                 yield from _unknown(f"{place}.targets", table.targets or [], ["mean", "all", *evaluation.labels])
 
@@ -114,6 +119,22 @@ class StudyFile(Strict):
                         f"{place} is of kind {figure.kind} and {figure.evaluation} is {evaluation.task}, not "
                         f"{' or '.join(figure.tasks)}"
                     )
+                if isinstance(figure, GeneratorFigure) and isinstance(evaluation, Inversion):
+                    yield from self._check_training(place, figure, evaluation)
+
+    def _check_training(self, place: str, figure: GeneratorFigure, evaluation: Inversion) -> Iterator[str]:
+        """A figure of a generator's training needs one, with as many samples as it shows."""
+        train, source = evaluation.generator.train, f"evaluations.{figure.evaluation}.generator"
+        if train is None:
+            yield (
+                f"{place} shows how a generator was trained, and {source} is a file: nothing was trained; leave the "
+                f"figure out, or give {source}.train instead of path"
+            )
+        elif train.recipe.samples < figure.images:
+            yield (
+                f"{place}.images is {figure.images} and {source}.train.recipe.samples is {train.recipe.samples}; show "
+                "fewer, or take more samples, which trains the generator again"
+            )
 
     def _check_fractions(self, place: str, name: str) -> Iterator[str]:
         """A figure of fractions needs several of them."""

@@ -37,6 +37,7 @@ MetricName = Literal[
     "rmse",
     "lpips",
     "ms_ssim",
+    "identity",
 ]
 Grouping = Literal["sex", "age", "view"]
 Policy = Literal["best", "named", "baseline"]
@@ -207,6 +208,19 @@ class ConvergenceFigure(_OfInversions):
     )
 
 
+class GeneratorFigure(Strict):
+    """The training of an inversion's generator: its samples on the way beside training images, and its course."""
+
+    tasks: ClassVar[Sequence[str]] = ("inversion",)
+    backbones: ClassVar[None] = None
+    setting: ClassVar[None] = None
+    test_on: ClassVar[None] = None
+    kind: Literal["generator"]
+    title: str = ""
+    evaluation: Name
+    images: int = Field(6, ge=1, le=10, description="Samples of each snapshot to show.")
+
+
 class FractionsFigure(Strict):
     """A table's metric against the share of labels, with intervals and each repeat's point."""
 
@@ -238,10 +252,11 @@ Figure = Annotated[
     | BoxesFigure
     | InversionsFigure
     | ConvergenceFigure
+    | GeneratorFigure
     | FractionsFigure
     | RanksFigure,
     Field(discriminator="kind"),
 ]
 
 #: The kinds of figures that show images, whose pixels lie beside their rows.
-WITH_PICTURES = ("boxes", "inversions")
+WITH_PICTURES = ("boxes", "inversions", "generator")

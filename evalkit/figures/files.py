@@ -54,6 +54,9 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
         **dict.fromkeys(("backbone", "label"), str),
         **dict.fromkeys(("step", "median", "low", "high"), float),
     },
+    "generator": dict.fromkeys(
+        ("step", "images", "generator", "discriminator", "r_t", "path", "r1", "probability", "frechet"), float
+    ),
     "cd": {
         **dict.fromkeys(("table", "backbone", "label"), str),
         **dict.fromkeys(("estimate", "rank", "low", "high"), float),

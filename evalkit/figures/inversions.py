@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from evalkit.comparisons.files.measured import read_reconstructions
 from evalkit.comparisons.kinds.values import Measured
@@ -18,7 +17,7 @@ from evalkit.errors import InputError
 from evalkit.figures.boxes import draw_places
 from evalkit.figures.facts import note_gaps
 from evalkit.figures.files import COLUMNS
-from evalkit.figures.pictures import LONGEST, Pixels
+from evalkit.figures.pictures import LONGEST, Pixels, average_down
 from evalkit.seeds import seed_from
 
 #: Of the residuals' pixels, this share lies on the scale; its end is a multiple of so many grey values.
@@ -84,7 +83,7 @@ def show_inversions(
         panels.append({"backbone": cell.backbone, "repeat": cell.repeats[0], "runs": len(cell.repeats)})
     assert originals is not None, "there is a run that gave predictions"
     side = originals.shape[1]
-    pictures = tuple(_reduce(picture) for picture in (*originals, *made))
+    pictures = tuple(average_down(picture) for picture in (*originals, *made))
     controls = [study.backbone(panel["backbone"]).control is not None for panel in panels]
     facts = {
         "images": [{"image_id": name, "side": side} for name in names],
@@ -120,10 +119,3 @@ def choose_limit(residuals: Sequence[NDArray[np.int16]], controls: Sequence[bool
     counted = [each for each, control in zip(residuals, controls, strict=True) if not control] or list(residuals)
     largest = float(np.quantile(np.abs(np.concatenate([each.ravel() for each in counted])), _COVERED))
     return max(_STEP, _STEP * int(np.ceil(largest / _STEP)))
-
-
-def _reduce(picture: Pixels) -> Pixels:
-    """Average a picture down to `LONGEST`, if it is larger."""
-    if picture.shape[0] <= LONGEST:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((LONGEST, LONGEST), Image.Resampling.BOX), np.uint8)

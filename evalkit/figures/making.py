@@ -17,6 +17,7 @@ from evalkit.config.tables import (
     BoxesFigure,
     CalibrationFigure,
     FractionsFigure,
+    GeneratorFigure,
     InversionsFigure,
     PrecisionRecallFigure,
     RanksFigure,
@@ -31,6 +32,7 @@ from evalkit.figures.detection_curves import trace_froc, trace_precision_recall
 from evalkit.figures.facts import describe_figure, note_gaps
 from evalkit.figures.files import FigureData, write_figure_data
 from evalkit.figures.fractions import collect_points
+from evalkit.figures.generator import show_training
 from evalkit.figures.inversions import show_inversions
 from evalkit.figures.loading import (
     OfDetections,
@@ -84,6 +86,8 @@ def compute_figure(study: Study, name: str) -> FigureData:
         return _of_detections(study, name, figure)
     if isinstance(figure, OfInversions):
         return _of_inversions(study, name, figure)
+    if isinstance(figure, GeneratorFigure):
+        return _of_generator(study, name, figure)
     return _of_setting(study, name, figure)
 
 
@@ -134,6 +138,12 @@ def _of_inversions(study: Study, name: str, figure: OfInversions) -> FigureData:
     else:
         rows, own = trace_convergence(study, figure, runs)
     return FigureData(rows, _join_facts(study, name, runs, cells, own), pictures)
+
+
+def _of_generator(study: Study, name: str, figure: GeneratorFigure) -> FigureData:
+    rows, own, pictures = show_training(study, figure)
+    general = describe_figure(study, name, backbones=[], datasets=[own["dataset"]])
+    return FigureData(rows, {**general, **own}, pictures)
 
 
 def _join_facts(

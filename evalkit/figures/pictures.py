@@ -78,6 +78,13 @@ def show_boxes(
     return rows, facts, _take_pixels(folder, [each["image_id"] for each in facts["images"]])
 
 
+def average_down(picture: Pixels) -> Pixels:
+    """Average a square picture down to `LONGEST`, if it is larger."""
+    if picture.shape[0] <= LONGEST:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((LONGEST, LONGEST), Image.Resampling.BOX), np.uint8)
+
+
 def _choose_point(folder: Path, iou: float) -> stats.OperatingPoint | None:
     """The threshold of highest F1 on a run's validation images."""
     path = folder / VALIDATION_TRUTH

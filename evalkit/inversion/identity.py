@@ -15,6 +15,9 @@ from evalkit.training.features import build_trunk
 from evalkit.training.networks import Network
 from evalkit.training.pixels import Normaliser
 
+#: What a run says where the study names no network for it.
+NOT_ASKED = "unavailable: no backbone is named for it"
+
 #: Images compared at once.
 _BATCH = 32
 

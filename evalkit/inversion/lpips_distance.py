@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evalkit.config.published import TrunkName
 from evalkit.errors import InputError
 from evalkit.inversion.metrics import Floats
-from evalkit.inversion.published import PublishedTrunk, TrunkName, read_trunk
+from evalkit.inversion.published import PublishedTrunk, read_trunk
 from evalkit.training.devices import Hardware
 
 #: What the package calls the trunks.

@@ -5,21 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evalkit.checkpoints.reading import read_checkpoint
+from evalkit.config.published import PUBLISHED, TrunkName
 from evalkit.errors import InputError
-
-TrunkName = Literal["alexnet", "vgg16"]
 
 #: What a table says where a trunk's file is not there.
 UNAVAILABLE = "unavailable: weights"
-
-#: First digits of the sha256 of torchvision's own files, which stand in their names.
-PUBLISHED = {"alexnet": "7be5be79", "vgg16": "397923af"}
 
 #: What may stand beside the convolutions: the classifiers of torchvision and timm.
 _CLASSIFIERS = ("classifier.", "pre_logits.", "head.")
@@ -44,8 +40,8 @@ class PublishedTrunk:
 
     @property
     def is_published(self) -> bool:
-        """Whether the hash begins as that of torchvision's own file; a file saved again has another."""
-        return self.sha256.startswith(PUBLISHED[self.name])
+        """Whether it is torchvision's own file; one that was saved again has another hash."""
+        return self.sha256 == PUBLISHED[self.name]
 
     def describe(self) -> dict[str, Any]:
         """What decides a result, for a run's key and its record."""
@@ -92,7 +88,7 @@ def read_trunk(name: TrunkName, path: Path | None, sha256: str) -> PublishedTrun
         raise InputError(
             f"{path} has {', '.join(faults[:3])}{more}",
             f"the {len(shapes)} tensors of torchvision's {name}.features, with or without its classifier",
-            f"give torchvision's own file of {name}, whose name ends in -{PUBLISHED[name]}.pth",
+            f"give torchvision's own file of {name}, whose name ends in -{PUBLISHED[name][:8]}.pth",
         )
     return PublishedTrunk(name, {key: tensors[key].to(torch.float32, copy=True) for key in shapes}, raw.sha256)
 

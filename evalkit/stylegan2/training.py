@@ -22,7 +22,7 @@ from evalkit.stylegan2.adversaries import Adversaries
 from evalkit.stylegan2.augmentation import adjust
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.latents import mean_w
-from evalkit.stylegan2.watching import Features, Watch
+from evalkit.stylegan2.watching import Watch
 from evalkit.training.batches import batch_positions
 from evalkit.training.devices import Hardware, is_out_of_memory
 from evalkit.training.distributed import Ranks
@@ -48,8 +48,8 @@ class Course:
     history : list of dict
         For each note: step; images; the losses generator and discriminator, and r_t (mean sign of the verdicts on real
         images), means over the steps since the note before; path (mean squared deviation of path lengths) and r1 (mean
-        squared gradient), over those of these steps that had them; probability of augmentation; and, with features,
-        frechet.
+        squared gradient), over those of these steps that had them; probability of augmentation; and, with two training
+        images or more, frechet: the distance of samples to them, by `describe_cells`.
     seconds : float
         Time spent on steps, earlier processes' included, samples and saving left out.
     """
@@ -92,7 +92,6 @@ def train_generator(
     state: TrainingState,
     progress: Progress,
     rows: NDArray[np.int64] | None = None,
-    features: Features | None = None,
 ) -> TrainedGenerator:
     """Train a generator, or go on training it.
 
@@ -112,9 +111,6 @@ def train_generator(
     progress : Progress
     rows : array of int, optional
         The images to train on; by default all.
-    features : callable, optional
-        Makes features (n, d) of images (n, resolution, resolution) or, with three channels, (n, resolution,
-        resolution, 3); with it, the Frechet distance between samples and training images is noted.
 
     Returns
     -------
@@ -142,7 +138,7 @@ def train_generator(
         signs.copy_(saved["signs"])
         progress.say(f"going on after step {course.step}")
     notes = validation_steps(recipe.steps, recipe.notes)
-    watch = Watch(pair.average, images, rows, recipe, seed=seed, features=features) if ranks.is_first else None
+    watch = Watch(pair.average, images, rows, recipe, seed=seed) if ranks.is_first else None
     progress.start(step=course.step, steps=recipe.steps)
 
     while course.step < recipe.steps:

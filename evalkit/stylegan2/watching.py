@@ -1,8 +1,6 @@
-"""What is noted of a generator in training: samples, and how far their features are from those of the images."""
+"""What is noted of a generator in training: samples, and how far their cells are from those of the images."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,12 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evalkit.config.gan import GanRecipe
+from evalkit.stylegan2.cells import describe_cells, spread_places
 from evalkit.stylegan2.frechet import frechet_distance
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.snapshots import sample
-
-#: Features of images: uint8 (n, side, side), with three channels (n, side, side, 3) -> float (n, d).
-Features = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
 
 class Watch:
@@ -26,12 +22,11 @@ class Watch:
     average : Generator
     images : array of uint8, shape (n, side, side)
     rows : array of int
-        Those that are trained on.
+        Those that are trained on. The distance is to `recipe.frechet_images` of them, spread over all: neighbours are
+        often of one patient or one scanner.
     recipe : GanRecipe
     seed : int
         The training's.
-    features : callable or None
-        With it, the Frechet distance is worked out as well.
     """
 
     def __init__(
@@ -42,23 +37,21 @@ class Watch:
         recipe: GanRecipe,
         *,
         seed: int,
-        features: Features | None,
     ) -> None:
-        self._average, self._recipe, self._seed, self._features = average, recipe, seed, features
-        self._images, self._rows = images, rows[: recipe.frechet_images]
-        self._of_real: NDArray[np.floating] | None = None
+        self._average, self._recipe, self._seed = average, recipe, seed
+        self._images, self._rows = images, rows[spread_places(len(rows), recipe.frechet_images)]
+        self._of_real: NDArray[np.float64] | None = None
 
     def look(self, note: dict[str, float]) -> Tensor:
-        """Make the samples of a note, and add the Frechet distance to it.
+        """Make the samples of a note, and add the Frechet distance to it, unless there is but one training image.
 
         Returns
         -------
         Tensor of uint8, shape (samples, side, side), with three channels (samples, side, side, 3)
         """
-        if self._features is not None:
-            made = sample(self._average, len(self._rows), seed=self._seed)
+        if len(self._rows) > 1:
             if self._of_real is None:
-                real = np.asarray(self._images[self._rows])
-                self._of_real = self._features(np.stack([real] * 3, axis=-1) if made.ndim == 4 else real)
-            note["frechet"] = frechet_distance(self._of_real, self._features(made))
+                self._of_real = describe_cells(self._images[self._rows])
+            made = sample(self._average, len(self._rows), seed=self._seed)
+            note["frechet"] = frechet_distance(self._of_real, describe_cells(made))
         return torch.from_numpy(sample(self._average, self._recipe.samples, seed=self._seed))

@@ -36,7 +36,7 @@ from evalkit.workflow.data import (
     phantom_mark,
     split_hash,
 )
-from evalkit.workflow.inversion import generator_attempt, generator_hash, generator_inputs
+from evalkit.workflow.inversion import generator_attempt, generator_hash, generator_inputs, identity_files
 from evalkit.workflow.machine import REAL_CORES, gpus, one_of, training_slots
 from evalkit.workflow.opening import open_study
 from evalkit.workflow.reports import (
@@ -87,6 +87,7 @@ __all__ = [
     "generator_hash",
     "generator_inputs",
     "gpus",
+    "identity_files",
     "network_hash",
     "one_of",
     "open_study",

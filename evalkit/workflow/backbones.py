@@ -84,7 +84,7 @@ def checkpoint_inputs(study: Study, backbone: str) -> list[Path]:
 
     Any other checkpoint is checked by the job itself, not by Snakemake.
     """
-    path = _known_checkpoint(study, backbone)
+    path = study.known_checkpoint(backbone)
     if path is None or not path.is_relative_to(study.layout.root):
         return []
     maker = path.parent.name
@@ -93,7 +93,7 @@ def checkpoint_inputs(study: Study, backbone: str) -> list[Path]:
 
 def checkpoint_state(study: Study, backbone: str) -> str:
     """Size and time of a checkpoint from elsewhere; ``absent`` where there is none, or its variable is not set."""
-    path = _known_checkpoint(study, backbone)
+    path = study.known_checkpoint(backbone)
     return "absent" if path is None or checkpoint_inputs(study, backbone) else file_state(path)
 
 
@@ -119,8 +119,8 @@ def weights_files(study: Study, backbone: str) -> list[Path]:
 
 
 def contrastive_backbones(study: Study) -> list[str]:
-    """The backbones that contrastive pretraining makes, those that others start from included."""
-    entries = study.origins | study.backbones
+    """The backbones that contrastive pretraining makes, those included that the study needs without listing them."""
+    entries = study.unlisted | study.backbones
     return [name for name, entry in entries.items() if isinstance(entry.pretrain, Contrastive)]
 
 
@@ -130,23 +130,6 @@ def pretraining_of(study: Study, backbone: str) -> Pretraining:
     if pretrain is None:
         raise InputError(f"the backbone {backbone!r} is not made by this workflow", "an entry with 'pretrain'")
     return pretrain
-
-
-def lineage(study: Study, backbone: str) -> list[str]:
-    """A backbone and those it was made from here: what its pretraining starts from, or what it reads back."""
-    found: list[str] = []
-    waiting = [backbone]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.append(name)
-        pretrain, path = study.backbone(name).pretrain, _known_checkpoint(study, name)
-        if pretrain is not None:
-            waiting += [pretrain.init] if pretrain.init else []
-        else:
-            waiting += [each for each in study.origins | study.backbones if path in _checkpoints(study, each)]
-    return found
 
 
 def _drawn_apart(one: Dataset, other: Dataset) -> bool:
@@ -167,15 +150,3 @@ def _pretraining_job(study: Study, backbone: str) -> dict[str, Any]:
 def _is_missing(study: Study, backbone: str, job: Mapping[str, Any]) -> bool:
     folder = study.layout.pretraining(backbone)
     return not all((folder / name).exists() for name in ("run.json", *job["outputs"]))
-
-
-def _checkpoints(study: Study, backbone: str) -> list[Path]:
-    """Files that the workflow writes a backbone's weights to, and that another entry may read."""
-    return [study.layout.pretraining(backbone) / "checkpoint.pth", study.layout.export(backbone)]
-
-
-def _known_checkpoint(study: Study, backbone: str) -> Path | None:
-    try:
-        return study.checkpoint_path(backbone)
-    except InputError:
-        return None

@@ -10,6 +10,7 @@ from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_state, value_hash
+from evalkit.workflow.backbones import network_hash, weights_files
 from evalkit.workflow.data import divided_files
 from evalkit.workflow.machine import machine_values, values_of
 
@@ -41,6 +42,12 @@ def generator_attempt(study: Study, evaluation: str) -> int:
     return done + (not all((folder / name).exists() for name in ("run.json", *outputs)))
 
 
+def identity_files(study: Study, evaluation: str) -> list[Path]:
+    """The canonical weights by which identity is measured; none where it is not."""
+    identity = study.inversion(evaluation).identity
+    return [] if identity is None else weights_files(study, identity)
+
+
 def describe_inversion(study: Study, entry: Inversion, setting: str, backbone: str) -> dict[str, Any]:
     """What decides a run beside its network; who is in which part comes with the splits, weights with the generator."""
     chosen = {"only", "images", "calibration_images", "projection", "perceptual", "batch_size", "lpips"}
@@ -49,6 +56,7 @@ def describe_inversion(study: Study, entry: Inversion, setting: str, backbone: s
         "inversion": entry.model_dump(mode="json", include=chosen),
         "space": setting,
         "lpips": None if entry.lpips is None else _state(study, entry.lpips.path),
+        "identity": None if entry.identity is None else network_hash(study, entry.identity),
         # VGG-16 has no canonical weights that Snakemake would see.
         "vgg16": [backbone_entry.path, _state(study, backbone_entry.path)] if backbone_entry.is_vgg16 else None,
     }

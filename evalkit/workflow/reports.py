@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.config.pretraining import Contrastive
 from evalkit.config.strict import nearest
 from evalkit.config.study import BUILT_IN
-from evalkit.config.tables import WITH_PICTURES, FractionsFigure, RanksFigure
+from evalkit.config.tables import WITH_PICTURES, FractionsFigure, GeneratorFigure, RanksFigure
 from evalkit.errors import InputError
 from evalkit.fingerprints import value_hash
 from evalkit.plan import list_jobs
 from evalkit.workflow.backbones import contrastive_backbones, pretraining_of
 from evalkit.workflow.data import copies_files, dataset_files, divided_files, evaluated_files
+from evalkit.workflow.inversion import generator_inputs
 from evalkit.workflow.machine import values_of
 
 #: What a table is rendered as; the first holds the rows, the others their layout.
@@ -45,13 +47,16 @@ def table_inputs(study: Study, table: str) -> list[Path]:
 def table_hash(study: Study, table: str) -> str:
     """Changes when a table is to be computed or worded in another way."""
     entry = study.table(table)
+    evaluation = study.evaluation(entry.evaluation)
     shown = entry.backbones or list(study.backbones)
-    datasets = [study.evaluation(entry.evaluation).dataset, *([entry.test_on] if entry.test_on else [])]
+    if isinstance(evaluation, Inversion) and evaluation.identity is not None and "identity" in entry.metrics:
+        shown = [*shown, evaluation.identity]
+    datasets = [evaluation.dataset, *([entry.test_on] if entry.test_on else [])]
     return value_hash(
         {
             "table": values_of(entry),
             "study": [study.file.title, study.file.notes],
-            "aggregate": study.evaluation(entry.evaluation).aggregate,
+            "aggregate": evaluation.aggregate,
             "notes": [study.dataset(dataset).note for dataset in datasets],
             "backbones": {name: values_of(study.backbone(name)) for name in shown},
         }
@@ -114,13 +119,15 @@ def figures_without_pictures(study: Study) -> list[str]:
 
 
 def chart_inputs(study: Study, figure: str) -> list[Path]:
-    """The job records of the runs that a figure shows, and the tables whose rows it draws."""
+    """The job records of what a figure shows, the tables whose rows it draws, and the images."""
     entry = study.figure(figure)
     if isinstance(entry, FractionsFigure):
         return [study.layout.report(f"{entry.table}.csv"), *table_inputs(study, entry.table)]
     if isinstance(entry, RanksFigure):
         jobs = [job for table in entry.tables for job in table_inputs(study, table)]
         return list(dict.fromkeys([*(study.layout.report(f"{table}.csv") for table in entry.tables), *jobs]))
+    if isinstance(entry, GeneratorFigure):
+        return [*generator_inputs(study, entry.evaluation), study.layout.generator_job(entry.evaluation)]
     setting = entry.setting or study.evaluation(entry.evaluation).list_settings()[-1]
     pixels = divided_files(study, entry.evaluation) if entry.kind in WITH_PICTURES else []
     return pixels + [
@@ -135,6 +142,7 @@ def chart_hash(study: Study, figure: str) -> str:
     entry = study.figure(figure)
     tables = entry.tables if isinstance(entry, RanksFigure) else []
     tables = [entry.table] if isinstance(entry, FractionsFigure) else tables
+    backbones = () if isinstance(entry, GeneratorFigure) else study.backbones
     return value_hash(
         {
             "figure": values_of(entry),
@@ -142,7 +150,7 @@ def chart_hash(study: Study, figure: str) -> str:
             "study": [study.file.title, study.file.notes],
             "tables": [table_hash(study, table) for table in tables],
             "aggregate": study.evaluation(entry.evaluation).aggregate if hasattr(entry, "evaluation") else None,
-            "backbones": {name: values_of(study.backbone(name), leave_out={"pretrain"}) for name in study.backbones},
+            "backbones": {name: values_of(study.backbone(name), leave_out={"pretrain"}) for name in backbones},
         }
     )
 

@@ -13,7 +13,7 @@ from evalkit.config.loading import Study
 from evalkit.fingerprints import value_hash
 from evalkit.plan import parse_span
 from evalkit.settings import read_setting
-from evalkit.workflow.backbones import lineage, network_hash
+from evalkit.workflow.backbones import network_hash
 from evalkit.workflow.inversion import describe_inversion
 from evalkit.workflow.machine import values_of
 
@@ -38,11 +38,14 @@ def features_attempt(study: Study, wildcards: Any) -> int:
 def apart_files(study: Study, backbone: str, evaluation: str) -> list[Path]:
     """The checks that no run is tested on what it was made from; they come before any run.
 
-    What a backbone was made from here is in none of an evaluation's data sets, and another data set to test on shares
-    nothing with the evaluation's own.
+    What a backbone was made from here is in none of an evaluation's data sets, nor what the one was made from by which
+    identity is measured; and another data set to test on shares nothing with the evaluation's own.
     """
     evaluated = study.evaluation(evaluation)
-    entries = [study.backbone(name).pretrain for name in lineage(study, backbone)]
+    looking = [backbone]
+    if isinstance(evaluated, Inversion) and evaluated.identity is not None:
+        looking.append(evaluated.identity)
+    entries = [study.backbone(name).pretrain for each in looking for name in study.lineage(each)]
     pairs = [(entry.data, other) for entry in entries if entry for other in (evaluated.dataset, *evaluated.test_on)]
     pairs += [(evaluated.dataset, other) for other in evaluated.test_on]
     return list(dict.fromkeys(study.layout.apart(*pair) for pair in pairs))

@@ -16,6 +16,7 @@ from reports.figures.confusion import draw_confusion
 from reports.figures.convergence import draw_convergence
 from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
+from reports.figures.generator import draw_generator
 from reports.figures.inversions import draw_inversions
 from reports.figures.ranks import draw_ranks
 from reports.figures.roc import draw_roc
@@ -31,6 +32,7 @@ KINDS: Mapping[str, Callable[[FigureData], Figure]] = {
     "boxes": draw_boxes,
     "inversions": draw_inversions,
     "convergence": draw_convergence,
+    "generator": draw_generator,
     "cd": draw_ranks,
 }
 

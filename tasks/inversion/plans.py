@@ -14,6 +14,7 @@ from evalkit.config.loading import Study
 from evalkit.config.projection import ProjectionRecipe
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256
+from evalkit.inversion.identity import NOT_ASKED
 from evalkit.inversion.published import UNAVAILABLE
 from evalkit.plan import Run
 from evalkit.records import RunRecord
@@ -21,6 +22,7 @@ from evalkit.seeds import seed_from
 from evalkit.settings import parse_setting
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.loading import load_generator
+from evalkit.training.networks import Network, pretrained_network
 from evalkit.training.session import Session
 from tasks.inversion.eyes import Eye, choose_eye, present_file
 from tasks.inversion.images import Parts, load_parts
@@ -49,6 +51,8 @@ class Material:
         whom none is inverted.
     lpips : pathlib.Path or None
         The file of its trunk, where it is there.
+    identity : Network or None
+        By which identity is measured, where the study says so.
     inputs : dict of str to str
         SHA-256 of the files read.
     """
@@ -64,13 +68,14 @@ class Material:
     generator: Generator
     source: dict[str, Any]
     lpips: Path | None
+    identity: Network | None
     inputs: dict[str, str]
 
     def describe_lpips(self) -> dict[str, Any] | str:
         """The trunk of LPIPS, or why there is none."""
         if self.lpips is None or self.entry.lpips is None:
             return UNAVAILABLE
-        return {"trunk": self.entry.lpips.trunk, "sha256": self.entry.lpips.sha256}
+        return {"trunk": self.entry.lpips.trunk, "sha256": self.entry.lpips.digest}
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ class Plan:
             "generator": material.source,
             "batch_size": entry.batch_size,
             "lpips": material.describe_lpips(),
+            "identity": NOT_ASKED if material.identity is None else material.identity.describe(),
             "data": {
                 "calibration": material.parts.calibration.describe(),
                 "test": material.parts.inverted.describe(),
@@ -147,6 +153,7 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
         generator=generator,
         source=source,
         lpips=None if lpips is None else present_file(lambda: study.resolve_path(lpips.path, what=place)),
+        identity=None if entry.identity is None else pretrained_network(study, entry.identity),
         inputs={**parts.inputs, "generator": file_sha256(study.layout.generator(evaluation))},
     )
 

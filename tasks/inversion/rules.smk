@@ -34,6 +34,7 @@ rule invert:
         splits=layout.splits("{evaluation}"),
         generator=layout.generator_job("{evaluation}"),
         weights=lambda wildcards: facts.weights_files(study, wildcards.backbone),
+        identity=lambda wildcards: facts.identity_files(study, wildcards.evaluation),
         apart=lambda wildcards: facts.apart_files(study, wildcards.backbone, wildcards.evaluation),
     output:
         layout.job("{evaluation}", "{setting}", "{backbone}", "{span}"),

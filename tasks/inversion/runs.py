@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from evalkit.atomic import write_parquet
 from evalkit.fingerprints import file_sha256, value_hash
+from evalkit.inversion.identity import NOT_ASKED, Identity
 from evalkit.inversion.lpips_distance import open_lpips
 from evalkit.inversion.metrics import IMAGE_METRICS, Floats
 from evalkit.inversion.published import UNAVAILABLE
@@ -27,7 +28,7 @@ from tasks.inversion.plans import Plan
 from tasks.inversion.searching import Found, list_states, search
 
 #: Columns of the predictions, after the ids.
-_COLUMNS = ("psnr", "ssim", "rmse", "lpips", "ms_ssim")
+_COLUMNS = ("psnr", "ssim", "rmse", "lpips", "ms_ssim", "identity")
 _TOO_SMALL = "undefined: images below 176 px"
 
 
@@ -97,13 +98,19 @@ def _measure(
     material, lpips = plan.material, None
     if material.entry.lpips is not None:
         entry = material.entry.lpips
-        lpips = open_lpips(material.lpips, entry.sha256, trunk=entry.trunk, hardware=plan.session.hardware)
+        lpips = open_lpips(material.lpips, entry.digest, trunk=entry.trunk, hardware=plan.session.hardware)
+    pair = [torch.from_numpy(np.asarray(each))[:, None] for each in (targets, images)]
     if lpips is None:
         unavailable["lpips"] = UNAVAILABLE
         values["lpips"] = np.full(len(targets), np.nan)
     else:
-        pair = (torch.from_numpy(np.asarray(each))[:, None] for each in (targets, images))
         values["lpips"] = lpips(*pair)
+    if material.identity is None:
+        unavailable["identity"] = NOT_ASKED
+        values["identity"] = np.full(len(targets), np.nan)
+    else:
+        compare = Identity(material.identity, side=targets.shape[-1], hardware=plan.session.hardware)
+        values["identity"] = compare(*pair)
     return unavailable, {name: values[name] for name in _COLUMNS}
 
 

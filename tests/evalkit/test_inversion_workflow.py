@@ -13,12 +13,17 @@ from evalkit import workflow as facts
 from evalkit.atomic import write_json
 from evalkit.checking import check_study
 from evalkit.config.loading import Study, load_study
-from evalkit.forecast import forecast_evaluations
+from evalkit.forecast import forecast_evaluations, forecast_pretraining
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "mine": {"label": "Mine", "arch": "resnet10t", "path": "mine.pth"},
     "mean": {"label": "Mean", "control": "mean-w"},
     "vgg": {"label": "VGG-16", "arch": "vgg16", "path": "${VGG}", "sha256": "0" * 64},
+}
+JUDGE = {
+    "label": "Judge",
+    "arch": "resnet10t",
+    "pretrain": {"method": "supervised", "data": "others", "recipe": {"lr": 0.1, "steps": 2, "batch_size": 4}},
 }
 CELL = ("main", "space=w", "mine")
 
@@ -28,7 +33,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Study
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VGG", raising=False)
 
-    def make(**changes: Any) -> Study:
+    def make(*, metric: str = "psnr", judge: dict[str, Any] | None = None, **changes: Any) -> Study:
+        table = {"title": "T", "evaluation": "main", "metric": metric, "primary": "wilcoxon", "policies": ["best"]}
         evaluation = {
             "task": "inversion",
             "dataset": "data",
@@ -44,10 +50,14 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Study
             "image_size": 32,
             "device": "cpu",
             "backbones": list(BACKBONES),
-            "datasets": {"data": {"format": "nih", "phantom": {"patients": 20}}},
+            "datasets": {
+                "data": {"format": "nih", "phantom": {"patients": 20}},
+                "others": {"format": "chexpert", "phantom": {"patients": 20, "first_patient": 101}},
+            },
             "evaluations": {"main": evaluation},
+            "tables": {"table": table},
         }
-        (tmp_path / "backbones.yaml").write_text(yaml.safe_dump(BACKBONES))
+        (tmp_path / "backbones.yaml").write_text(yaml.safe_dump({**BACKBONES, "judge": JUDGE | (judge or {})}))
         (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
         return load_study("s.yaml")
 
@@ -90,6 +100,22 @@ def test_a_generator_that_was_removed_is_due_again(load) -> None:
     assert facts.generator_attempt(study, "main") == 3
 
 
+def test_a_figure_of_a_training_waits_for_it_and_for_images_and_for_no_backbone(load) -> None:
+    load()
+    study = yaml.safe_load(Path("s.yaml").read_text())
+    study["figures"] = {"figure_generator": {"kind": "generator", "evaluation": "main"}}
+    Path("s.yaml").write_text(yaml.safe_dump(study))
+    loaded = load_study("s.yaml")
+    assert facts.figures_with_pictures(loaded) == ["figure_generator"]
+    inputs = [*facts.generator_inputs(loaded, "main"), loaded.layout.generator_job("main")]
+    assert facts.chart_inputs(loaded, "figure_generator") == inputs
+    first = facts.chart_hash(loaded, "figure_generator")
+    Path("s.yaml").write_text(yaml.safe_dump({**study, "backbones": ["mean"]}))
+    assert facts.chart_hash(load_study("s.yaml"), "figure_generator") == first
+    Path("s.yaml").write_text(yaml.safe_dump({**study, "seed": 1}))
+    assert facts.chart_hash(load_study("s.yaml"), "figure_generator") != first
+
+
 def test_a_run_runs_again_for_what_decides_it_and_for_files_that_appear(load, monkeypatch) -> None:
     first = facts.run_hash(load(), *CELL)
     assert facts.run_hash(load(seeds=3, repeats_per_job=1), *CELL) == first
@@ -110,6 +136,36 @@ def test_rows_without_canonical_weights_wait_for_none(load) -> None:
     study = load()
     assert facts.weights_files(study, "mean") == facts.weights_files(study, "vgg") == []
     assert facts.weights_files(study, "mine")[0] == study.layout.weights("mine")
+
+
+def test_runs_wait_for_what_measures_identity_and_for_its_patients_to_be_others(load) -> None:
+    without, study = load(), load(identity="judge")
+    assert facts.identity_files(without, "main") == []
+    assert facts.identity_files(study, "main") == facts.weights_files(study, "judge") != []
+    for backbone in BACKBONES:
+        assert facts.apart_files(without, backbone, "main") == []
+        assert facts.apart_files(study, backbone, "main") == [study.layout.apart("others", "data")]
+    assert facts.pretraining_data(study, "judge") == facts.dataset_files(study, "others")
+    assert [each.backbone for each in forecast_pretraining(study)] == ["judge"]
+    findings = {each.place: each for each in check_study(str(study.source), config_only=True)}
+    assert findings["configuration"].message.endswith("; identity is measured by judge")
+    assert findings["backbones.judge"].ok
+    assert findings["pretraining of judge"].ok
+
+
+def test_runs_and_tables_are_made_again_for_another_measure_of_identity(load) -> None:
+    without, first = (facts.run_hash(load(**changes), *CELL) for changes in ({}, {"identity": "judge"}))
+    assert first != without
+    named = load(identity="judge", judge={"label": "Another label"})
+    assert facts.run_hash(named, *CELL) == first
+    assert facts.run_hash(load(identity="judge", judge={"arch": "resnet18"}), *CELL) != first
+    shown = [
+        facts.table_hash(load(identity="judge", metric=metric, judge=judge), "table")
+        for metric in ("psnr", "identity")
+        for judge in ({}, {"label": "Another label"})
+    ]
+    assert shown[0] == shown[1]
+    assert len(set(shown)) == 3, "its label stands under a table that shows identity"
 
 
 def test_splits_depend_on_who_is_divided_only(load) -> None:

@@ -141,7 +141,7 @@ def test_the_figure_of_pretraining_shows_those_that_others_start_from(make_study
     backbones = {"made": entry(), "approximated": entry(init="made", ifa={"preset": "paper"})}
     study = make_study(backbones=backbones)
     named = {name: each for name, each in study.backbones.items() if name != "made"}
-    study = replace(study, backbones=named, origins={"made": study.backbone("made")})
+    study = replace(study, backbones=named, unlisted={"made": study.backbone("made")})
     assert facts.contrastive_backbones(study) == ["made", "approximated"]
     assert facts.pretraining_jobs(study) == [study.layout.pretraining_job(name) for name in backbones]
     with pytest.raises(SystemExit, match="nothing to draw"):

@@ -16,21 +16,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 import yaml
 
 from evalkit.atomic import write_json, write_parquet
+from evalkit.checkpoints.sources import make_canonical
+from evalkit.checkpoints.writing import save_canonical
 from evalkit.config.generator import GeneratorSpec
 from evalkit.config.loading import Study, load_study
 from evalkit.datasets.manifest import Manifest, write_manifest
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.inversion.metrics import psnr, rmse, ssim
-from evalkit.records import read_record
+from evalkit.records import RunRecord, read_record
 from evalkit.splits.making import make_splits
 from evalkit.splits.stored import load_splits, write_splits
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.loading import save_generator
+from evalkit.training.networks import pretrained_network
 from tasks.inversion import searching
 from tasks.inversion.generators import make_generator
 from tasks.inversion.jobs import run_job
@@ -46,6 +50,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "random": {"label": "Random", "arch": "resnet10t", "control": "random"},
     "vgg": {"label": "VGG-16", "arch": "vgg16", "path": "${VGG}", "sha256": "0" * 64},
 }
+JUDGE = {"label": "Judge", "arch": "resnet10t", "path": "judge.pth", "in_channels": 1, "mean": [0.3], "std": [0.2]}
 
 
 def write_images(study: Study, labels: list[str]) -> None:
@@ -106,7 +111,7 @@ def make_inversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
             "datasets": {"discs": {"format": "csv", "root": "."}},
             "evaluations": {"main": evaluation},
         }
-        Path("backbones.yaml").write_text(yaml.safe_dump(BACKBONES))
+        Path("backbones.yaml").write_text(yaml.safe_dump({**BACKBONES, "judge": JUDGE}))
         Path("tiny.yaml").write_text(yaml.safe_dump(study))
         loaded = load_study("tiny.yaml")
         if not loaded.layout.splits("main").exists():
@@ -149,8 +154,13 @@ def test_a_run_leaves_images_and_the_metrics_measured_on_them(make_inversion) ->
     assert images["reconstruction"].dtype == np.float32
     for name, measure in (("psnr", psnr), ("ssim", ssim), ("rmse", rmse)):
         np.testing.assert_array_equal(predictions[name], measure(images["target"], images["reconstruction"]))
-    assert predictions[["lpips", "ms_ssim"]].isna().all(axis=None)
-    assert record["unavailable"] == {"lpips": "unavailable: weights", "ms_ssim": "undefined: images below 176 px"}
+    assert predictions[["lpips", "ms_ssim", "identity"]].isna().all(axis=None)
+    assert record["unavailable"] == {
+        "lpips": "unavailable: weights",
+        "ms_ssim": "undefined: images below 176 px",
+        "identity": "unavailable: no backbone is named for it",
+    }
+    assert record["identity"] == record["unavailable"]["identity"]
     curves = pd.read_parquet(folder_of(study, "random", "space=w+") / "curves.parquet")
     assert set(curves["image_id"]) == set(names)
     assert sorted(set(curves["step"])) == [0, 2]
@@ -165,6 +175,37 @@ def test_a_run_leaves_images_and_the_metrics_measured_on_them(make_inversion) ->
         record["generator"]["fingerprint"]
         == json.loads(study.layout.generator("main").with_suffix(".json").read_text())["fingerprint"]
     )
+
+
+def test_identity_is_the_cosine_of_what_a_held_out_network_sees(make_inversion) -> None:
+    study = make_inversion(identity="judge")
+    make_generator(study, "main")
+    with pytest.raises(InputError, match=r"judge\.safetensors does not exist\s.*canonical weights of judge"):
+        run_job(study, "main", "space=w", "mean", [0])
+
+    def run(seed: int) -> tuple[torch.nn.Module, RunRecord]:
+        torch.manual_seed(seed)
+        network = timm.create_model("resnet10t", num_classes=0, in_chans=1)
+        torch.save(network.state_dict(), "judge.pth")
+        tensors, report = make_canonical(study.backbone("judge"), path=Path("judge.pth"))
+        save_canonical(study.layout.weights("judge"), tensors, report)
+        return network.eval(), run_job(study, "main", "space=w", "mean", [0])[0]
+
+    network, record = run(0)
+    predictions, images = load(study, "mean")
+    with torch.no_grad():
+        seen = [
+            network((torch.from_numpy(images[name].astype(np.float32))[:, None] / 255 - 0.3) / 0.2).numpy()
+            for name in ("target", "reconstruction")
+        ]
+    expected = [one @ other / np.linalg.norm(one) / np.linalg.norm(other) for one, other in zip(*seen, strict=True)]
+    np.testing.assert_allclose(predictions["identity"], expected, rtol=1e-4)
+    assert predictions["identity"].nunique() == 5
+    assert "identity" not in record["unavailable"]
+    assert record["identity"] == pretrained_network(study, "judge").describe()
+    assert run(0)[1]["key"] == record["key"]
+    assert run(1)[1]["key"] != record["key"]
+    assert not np.allclose(load(study, "mean")[0]["identity"], expected)
 
 
 def test_what_was_learnt_from_and_what_is_inverted_are_of_different_patients(make_inversion) -> None:

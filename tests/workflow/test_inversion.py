@@ -21,6 +21,12 @@ BACKBONES = {
         "in_channels": 1,
         "pretrain": {"method": "supervised", "data": "others", "recipe": {"lr": 0.002, "steps": 4, "batch_size": 16}},
     },
+    "judge": {
+        "label": "Judge",
+        "arch": "resnet10t",
+        "in_channels": 1,
+        "pretrain": {"method": "supervised", "data": "others", "recipe": {"lr": 0.002, "steps": 3, "batch_size": 16}},
+    },
     "late": {"label": "Three channels", "arch": "resnet10t", "in_channels": 3, "control": "random"},
 }
 STUDY = {
@@ -55,13 +61,14 @@ STUDY = {
             },
             "projection": {"steps": 12, "record_every": 4, "latent_samples": 64},
             "batch_size": 4,
+            "identity": "judge",
         }
     },
     "tables": {
         "table10": {
             "title": "Reconstructions",
             "evaluation": "inverted",
-            "metric": ["psnr", "ssim", "rmse", "lpips"],
+            "metric": ["psnr", "ssim", "rmse", "lpips", "identity"],
             "primary": "wilcoxon",
             "paper": "ttest_paired",
             "policies": ["named"],
@@ -72,6 +79,7 @@ STUDY = {
     "figures": {
         "figure3": {"kind": "inversions", "evaluation": "inverted", "images": 2},
         "figure_convergence": {"kind": "convergence", "evaluation": "inverted"},
+        "figure_generator": {"kind": "generator", "evaluation": "inverted", "images": 4},
     },
 }
 
@@ -102,6 +110,7 @@ def test_metrics_are_those_of_the_saved_reconstructions(place) -> None:
         expected = [structural_similarity(one, two, **options) for one, two in zip(targets, found, strict=True)]
         np.testing.assert_allclose(values["ssim"], expected, rtol=1e-4)
         assert values["lpips"].isna().all()
+        assert values["identity"].between(-1, 1).all()
 
 
 def test_table_10_has_the_tests_of_scipy_and_says_what_is_unavailable(place) -> None:
@@ -117,6 +126,13 @@ def test_table_10_has_the_tests_of_scipy_and_says_what_is_unavailable(place) -> 
     assert row["p_value"] == pytest.approx(wilcoxon(means[0], means[1]).pvalue, rel=1e-6)
     assert set(rows.loc[rows["metric"] == "lpips", "status"]) == {"unavailable: weights"}
     assert rows.loc[rows["metric"] == "lpips", "estimate"].isna().all()
+    seen = rows[(rows["metric"] == "identity") & (rows["role"] == "primary")].set_index("backbone")
+    assert set(seen.index) == set(STUDY["backbones"])
+    for backbone in STUDY["backbones"]:
+        expected = read(place, backbone)[0]["identity"].groupby(patients).mean().mean()
+        assert seen.loc[backbone, "estimate"] == pytest.approx(expected)
+    text = (place.folder / "reports/table10.md").read_text()
+    assert "original and reconstruction, by Judge (fingerprint" in text
 
 
 def test_what_a_generator_has_learnt_from_is_not_inverted(place) -> None:
@@ -125,6 +141,14 @@ def test_what_a_generator_has_learnt_from_is_not_inverted(place) -> None:
     assert not trained & set(read(place, "made")[0]["patient_id"])
     report = json.loads((place.results("back") / "generators/inverted/generator.json").read_text())
     assert report["data"]["train"]["patients"] == len(trained)
+
+
+def test_what_measures_identity_is_made_though_not_listed_on_other_patients(place) -> None:
+    layout = place.results("back")
+    made = json.loads((layout / "backbones/judge.json").read_text())
+    record = json.loads((layout / "runs/inverted/space=w+/mean/repeat-0/run.json").read_text())
+    assert record["identity"]["weights"] == made["fingerprint"]
+    assert (layout / "datasets/others/apart-from-phantoms.json").exists()
 
 
 def test_figures_are_there_and_an_added_row_runs_nothing_else(place, tmp_path: Path) -> None:

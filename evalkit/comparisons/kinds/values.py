@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from evalkit.comparisons.cells import Cell, Floats, count_cases
 from evalkit.comparisons.estimation.values import ValueCases, ValueEstimates
+from evalkit.comparisons.external import describe_seen
 from evalkit.comparisons.files.measured import Measurements
-from evalkit.comparisons.inversions import define_image_metrics, describe_inversions, name_tests
+from evalkit.comparisons.inversions import define_image_metrics, describe_inversions, find_unpublished, name_tests
 from evalkit.comparisons.kinds.base import Compared, Facts, Place
 from evalkit.comparisons.procedure import Procedure
 from evalkit.comparisons.runs import DONE, FoundRun, Gathered, load_cells
+from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.settings import parse_setting
 
@@ -71,8 +73,9 @@ class Measured:
         """What a table's renderings say of the reconstructions."""
         gathered = self.gathered
         entry = gathered.study.inversion(gathered.selection.evaluation)
-        report = _read_generator(gathered.study, gathered.selection.evaluation)
-        controls = [gathered.study.backbone(name).control for name in gathered.selection.backbones]
+        report = _read_report(gathered.study.layout.generator(gathered.selection.evaluation))
+        rows = [gathered.study.backbone(name) for name in gathered.selection.backbones]
+        classifiers = [entry.identity] if entry.identity is not None and "identity" in targets else []
         several = any(gathered.count_runs(setting) > 1 for setting in self.cells)
         return Facts(
             test_set={
@@ -81,11 +84,11 @@ class Measured:
                 "unit": self.unit,
                 "cases": len(self.ids),
             },
-            definitions=define_image_metrics(list(targets), entry),
+            definitions=define_image_metrics(list(targets), entry, classifier=self._name_classifier(entry)),
             training=describe_inversions(
                 entry,
                 gathered.selection.settings,
-                [control for control in controls if control],
+                [row.control for row in rows if row.control],
                 report=report,
                 records=[each.record for each in gathered.found if each.outcome == DONE],
             ),
@@ -93,7 +96,9 @@ class Measured:
                 "Of several runs of a cell, the mean of each image is compared; how runs vary is not in the test."
                 if several
                 else "Each image was inverted once by each backbone; how much another start of its noise would change "
-                "is not in the test."
+                "is not in the test.",
+                *find_unpublished(rows),
+                *describe_seen(gathered.study, classifiers, gathered.reports),
             ],
             tests=name_tests(averaged=self.averaged),
             further={
@@ -101,6 +106,14 @@ class Measured:
                 "spread": "test patients, whose images are averaged first" if self.averaged else "test images",
             },
         )
+
+    def _name_classifier(self, entry: Inversion) -> str:
+        """The label and the weights of what identity is measured by."""
+        if entry.identity is None:
+            return ""
+        study = self.gathered.study
+        fingerprint = _read_report(study.layout.weights(entry.identity)).get("fingerprint", "")
+        return study.backbone(entry.identity).label + (f" (fingerprint {fingerprint[:12]})" if fingerprint else "")
 
     def _choose(self, cell: Cell[dict[str, Floats]], metric: str, reasons: Mapping[str, str]) -> Cell[Floats]:
         lacking = reasons.get(metric, "")
@@ -134,6 +147,7 @@ class ValueKind:
         ("generator", "fingerprint"),
         ("batch_size",),
         ("lpips",),
+        ("identity",),
         ("data", "calibration", "sha256"),
     )
 
@@ -149,9 +163,12 @@ class ValueKind:
         if each.record.get("perceptual"):
             for key, value in entry.perceptual.model_dump(mode="json").items():
                 yield ("perceptual", key), value
-        report = _read_generator(study, each.run.evaluation)
+        report = _read_report(study.layout.generator(each.run.evaluation))
         if "fingerprint" in report:
             yield ("generator", "fingerprint"), report["fingerprint"]
+        report = _read_report(study.layout.weights(entry.identity)) if entry.identity is not None else {}
+        if "fingerprint" in report:
+            yield ("identity", "weights"), report["fingerprint"]
 
     def read(self, gathered: Gathered) -> Measured:
         """Read and align the runs' values."""
@@ -171,12 +188,10 @@ class ValueKind:
         return Measured(gathered, measurements.ids, cells, unavailable)
 
 
-def _read_generator(study: Study, evaluation: str) -> dict[str, Any]:
-    """The report beside a generator; empty where it has not been made."""
+def _read_report(weights: Path) -> dict[str, Any]:
+    """The report beside weights; empty where they have not been made."""
     try:
-        report: dict[str, Any] = json.loads(
-            study.layout.generator(evaluation).with_suffix(".json").read_text(encoding="utf-8")
-        )
+        report: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
     except OSError:
         return {}
     return report

@@ -49,7 +49,7 @@ def test_a_study_need_not_name_what_its_backbones_start_from(tmp_path: Path) -> 
     catalogue = {"file": FILE, "first": made("file"), "second": made("first"), "third": made("second"), "other": made()}
     study = load(tmp_path, catalogue, "third", "first")
     assert list(study.backbones) == ["third", "first"]
-    assert set(study.origins) == {"second", "file"}, "neither those that are named nor those nobody starts from"
+    assert set(study.unlisted) == {"second", "file"}, "neither those that are named nor those nobody starts from"
     assert study.backbone("second").pretrain.init == "first"
     assert study.checkpoint_path("second") == Path("results/trial/pretraining/second/checkpoint.pth")
     with pytest.raises(InputError, match="has no backbone 'other'"):

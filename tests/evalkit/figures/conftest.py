@@ -34,6 +34,7 @@ _small_detections = _load("small_detections", _COMPARISONS / "detection" / "conf
 detected = _small_detections.detected
 _small_inversions = _load("small_inversions", _COMPARISONS / "values" / "conftest.py")
 inverted = _small_inversions.inverted
+make_inversion = _load("tiny_inversions", _COMPARISONS.parents[1] / "tasks" / "test_inversion.py").make_inversion
 
 CLASSES = ("Edema", "Effusion", "Nodule")
 

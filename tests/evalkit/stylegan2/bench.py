@@ -33,7 +33,7 @@ def train(
 ) -> TrainedGenerator:
     """Train for seven steps, in which everything happens that happens in a training."""
     ranks = ranks or Ranks()
-    other = {name: changes.pop(name) for name in ("features", "rows", "images") if name in changes}
+    other = {name: changes.pop(name) for name in ("rows", "images") if name in changes}
     spec = GeneratorSpec.model_validate(SPEC | {"img_channels": channels})
     adaptive = {"first": 0.3, "every": 2, "images": 400}
     recipe = GanRecipe.model_validate(RECIPE | {"augmentation": adaptive} | changes)

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from evalkit.config.gan import GanRecipe
 from evalkit.errors import InputError
 from evalkit.stylegan2.adversaries import Adversaries
+from evalkit.stylegan2.cells import describe_cells
+from evalkit.stylegan2.frechet import frechet_distance
 from evalkit.stylegan2.latents import mean_w, mixed_ws, seeded
 from evalkit.stylegan2.loading import load_generator, save_generator
 from evalkit.stylegan2.snapshots import sample, save_snapshots, to_uint8
@@ -42,7 +44,7 @@ def test_notes_say_how_it_went(tmp_path: Path) -> None:
     assert (course.outcome, course.step) == ("done", 7)
     assert [note["step"] for note in course.history] == [2, 5, 7]
     assert course.history[-1]["images"] == 56
-    names = {"step", "images", "generator", "discriminator", "r_t", "path", "r1", "probability"}
+    names = {"step", "images", "generator", "discriminator", "r_t", "path", "r1", "probability", "frechet"}
     assert all(set(note) == names for note in course.history)
     assert all(np.isfinite(list(note.values())).all() for note in course.history)
     # 8 images in a step, every second step, of 400: 0.04 at a time, up or down.
@@ -125,16 +127,29 @@ def test_mixed_precision_trains_nearly_the_same(tmp_path: Path) -> None:
         assert found == pytest.approx(expected, rel=0.2)
 
 
-def test_frechet_distance_is_noted_with_features(tmp_path: Path) -> None:
-    seen: list[tuple[int, ...]] = []
-
-    def features(images: np.ndarray) -> np.ndarray:
-        seen.append(images.shape)
-        return images.reshape(len(images), 4, 4, 4, 4).mean(axis=(2, 4)).reshape(len(images), 16)
-
-    trained = train(tmp_path, features=features, frechet_images=12)
-    assert seen == [(12, 16, 16)] * 4
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_distance_is_of_as_many_samples_to_images_from_all_over(tmp_path: Path, channels: int) -> None:
+    rows = np.arange(1, 20)
+    trained = train(tmp_path, channels=channels, rows=rows, frechet_images=4)
+    real = describe_cells(make_images()[rows[[0, 4, 9, 14]]])
+    made = describe_cells(sample(trained.generator, 4, seed=3))
+    assert trained.course.history[-1]["frechet"] == pytest.approx(frechet_distance(real, made))
     assert all(note["frechet"] > 0 for note in trained.course.history)
+
+
+def test_measuring_the_distance_changes_nothing_else(tmp_path: Path) -> None:
+    few, many = train(tmp_path / "a", frechet_images=2), train(tmp_path / "b", frechet_images=20)
+    for name, value in few.generator.state_dict().items():
+        assert torch.equal(value, many.generator.state_dict()[name]), name
+    for one, other in zip(few.course.history, many.course.history, strict=True):
+        assert one.pop("frechet") != other.pop("frechet")
+        assert one == other
+
+
+def test_one_image_has_no_distance(tmp_path: Path) -> None:
+    trained = train(tmp_path, rows=np.array([3]))
+    assert trained.course.outcome == "done"
+    assert not any("frechet" in note for note in trained.course.history)
 
 
 def test_only_the_chosen_rows_are_used(tmp_path: Path) -> None:

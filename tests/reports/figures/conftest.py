@@ -298,6 +298,52 @@ class Figures:
         own = {"term": term, "panels": panels, "notes": []}
         return self.of_setting("convergence", backbones, (rows, own), **changes)
 
+    def generator(
+        self,
+        *,
+        images: int = 6,
+        snapshots: int = 5,
+        augmentation: bool = True,
+        distance: bool = True,
+        reference: bool = True,
+        side: int = 24,
+        **changes: Any,
+    ) -> FigureData:
+        rng = np.random.default_rng(6)
+        steps = 120_000 * np.arange(1, 11)
+        rows = pd.DataFrame(
+            {
+                "step": steps,
+                "images": 8 * steps,
+                **{name: rng.uniform(0.3, 1.5, 10) for name in ("generator", "discriminator")},
+                "r_t": np.linspace(0.9, -0.1, 10),
+                "path": np.nan,
+                "r1": rng.uniform(0, 0.1, 10),
+                "probability": np.linspace(0, 0.6, 10) if augmentation else 0.0,
+                "frechet": 12 / np.arange(1, 11) if distance else np.nan,
+            }
+        )
+        shown = rows.iloc[np.linspace(0, 9, snapshots).astype(int)]
+        own = {
+            "evaluation": "main",
+            "dataset": "data",
+            "snapshots": [{key: int(row[key]) for key in ("step", "images")} for _, row in shown.iterrows()],
+            "columns": images,
+            "examples": [f"1.2.826.{number}" for number in range(images)],
+            "side": side,
+            "colour": False,
+            "averaged": None,
+            "training": {"images": 12_345, "patients": 6_789},
+            "steps": int(steps[-1]),
+            "batch_size": 8,
+            "compared": 500 if distance else 1,
+            "reference": 1.5 if distance and reference else None,
+            "target": 0.6 if augmentation else None,
+            "notes": [],
+        }
+        pictures = rng.integers(0, 256, ((snapshots + 1) * images, side, side)).astype(np.uint8)
+        return FigureData(rows, self.facts("generator", 0) | own | changes, tuple(pictures))
+
     def cd(self, *, backbones: int = 3, blocks: int = 2, spread: float = 0.1, **changes: Any) -> FigureData:
         rng = np.random.default_rng(3)
         made = []

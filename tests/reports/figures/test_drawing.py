@@ -78,6 +78,13 @@ CASES = {
         {"backbones": 1, "term": "objective"},
         {"backbones": 7, "runs": 3},
     ],
+    "generator": [
+        {},
+        {"images": 1, "snapshots": 1, "augmentation": False},
+        {"images": 10, "colour": True, "averaged": 512},
+        {"images": 3, "snapshots": 2, "distance": False},
+        {"images": 2, "reference": False},
+    ],
     "cd": [
         {},
         {"backbones": 7, "blocks": 4},
@@ -91,7 +98,7 @@ EVERY = [
     pytest.param(kind, options, id=f"{kind}-{k}") for kind, cases in CASES.items() for k, options in enumerate(cases)
 ]
 #: Little to draw, where only files and notes are of interest.
-WITHOUT_CLASSES = ("fractions", "inversions", "convergence", "cd")
+WITHOUT_CLASSES = ("fractions", "inversions", "convergence", "generator", "cd")
 SMALL = {kind: {} if kind in WITHOUT_CLASSES else {"classes": ["no", "yes"]} for kind in CASES}
 TITLE = (
     "A title that is long enough to need a second line where the figure is as wide as a page, and a third in a column"

@@ -14,6 +14,7 @@ from reports.figures.confusion import draw_confusion
 from reports.figures.convergence import draw_convergence
 from reports.figures.detection_curves import draw_froc, draw_precision_recall
 from reports.figures.fractions import draw_fractions
+from reports.figures.generator import draw_generator
 from reports.figures.inversions import draw_inversions
 from reports.figures.ranks import _stack, draw_ranks
 from reports.figures.roc import draw_roc
@@ -373,3 +374,41 @@ def test_curves_of_a_search_are_medians_with_bands_on_a_logarithmic_axis(figures
     assert axes.get_yscale() == "log"
     assert [text.get_text() for legend in figure.legends for text in legend.get_texts()] == ["Scratch"]
     assert "band: half of them" in notes_of(figure)
+
+
+def test_samples_of_each_snapshot_lie_above_training_images_and_the_course_below(figures) -> None:
+    data = figures.generator(images=4, snapshots=3)
+    figure = draw(draw_generator, data)
+    *shown, distance, verdicts = figure.axes
+    assert len(shown) == len(data.pictures) == 16
+    for axes, picture in zip(shown, data.pictures, strict=True):
+        np.testing.assert_array_equal(axes.get_images()[0].get_array()[:, :, 0], picture)
+    for row in range(4):
+        assert len({axes.get_position().y0 for axes in shown[4 * row : 4 * row + 4]}) == 1
+    named = [text.get_text() for text in figure.texts if text.get_text().startswith(("Step", "Training images"))]
+    assert named == ["Step 120,000", "Step 600,000", "Step 1,200,000", "Training images"]
+    frame = data.frame
+    line, reference = distance.get_lines()
+    np.testing.assert_array_equal(line.get_xdata(), frame["images"] / 1000)
+    np.testing.assert_array_equal(line.get_ydata(), frame["frechet"])
+    assert set(reference.get_ydata()) == {1.5}
+    r_t, probability, target = verdicts.get_lines()
+    np.testing.assert_array_equal(r_t.get_ydata(), frame["r_t"])
+    np.testing.assert_array_equal(probability.get_ydata(), frame["probability"])
+    assert r_t.get_linestyle() != probability.get_linestyle()
+    assert set(target.get_ydata()) == {0.6}
+    assert verdicts.get_ylim()[0] < -0.1, "a negative mean is on the panel"
+    notes = notes_of(figure)
+    assert "between 500 training images and as many samples" in notes
+    assert "It is no FID" in notes
+    assert "out of 12,345 images of 6,789 patients (data)" in notes
+
+
+def test_what_a_training_does_not_have_is_not_drawn(figures) -> None:
+    figure = draw(draw_generator, figures.generator(augmentation=False, distance=False))
+    distance, verdicts = figure.axes[-2:]
+    assert not distance.get_lines()
+    assert [text.get_text() for text in distance.texts] == ["undefined: one training image"]
+    assert len(verdicts.get_lines()) == 1
+    assert "Frechet" not in notes_of(figure)
+    assert "augmentation" not in notes_of(figure)

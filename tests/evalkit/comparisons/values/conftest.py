@@ -33,13 +33,14 @@ STUDY = {
             "settings": {"space": ["w", "w+"]},
             "generator": {"train": {"spec": {"resolution": SIDE}, "recipe": {"steps": 50}}},
             "projection": {"steps": 100},
+            "identity": "judge",
         }
     },
     "tables": {
         "table10": {
             "title": "Radiographs seen through each backbone",
             "evaluation": "back",
-            "metric": ["psnr", "ssim", "rmse", "lpips", "ms_ssim"],
+            "metric": ["psnr", "ssim", "rmse", "lpips", "ms_ssim", "identity"],
             "primary": "ttest_paired",
             "secondary": ["wilcoxon"],
             "policies": ["best", "named"],
@@ -60,6 +61,7 @@ BACKBONES = {
     "pixels": {"label": "Pixels only", "control": "pixel-only"},
     "mean": {"label": "Mean w", "control": "mean-w"},
     "dice": {"label": "Random", "arch": "resnet18", "control": "random"},
+    "judge": {"label": "A judge", "arch": "resnet18", "path": "judge.pth", "pretrained_on": ["nih"]},
 }
 #: Standard deviation of what reconstructions are off by, in grey values. A control is nearest of all.
 SPREAD = {"good": 6.0, "twin": 6.0, "bad": 9.0, "pixels": 4.0, "mean": 30.0, "dice": 12.0}
@@ -133,6 +135,7 @@ class Inverted:
         images = np.clip(targets + off, 0, 255).astype(np.float32)
         rmse = np.sqrt(np.mean((images - targets.astype(float)) ** 2, axis=(1, 2)))
         measured = ids.assign(psnr=20 * np.log10(255 / rmse), ssim=1 / (1 + rmse / 50), rmse=rmse)
+        measured = measured.assign(identity=1 - rmse / 200)
         write_parquet(folder / "predictions.parquet", measured.assign(lpips=np.nan, ms_ssim=np.nan))
         np.savez(
             folder / "reconstructions.npz",
@@ -173,6 +176,7 @@ class Inverted:
             "batch_size": entry.batch_size,
             "perceptual": {} if backbone in ("pixels", "mean") else entry.perceptual.model_dump(mode="json"),
             "lpips": "unavailable: weights",
+            "identity": {"arch": "resnet18", "weights": "0123456789abcdef" * 4},
             "generator": {"fingerprint": "f" * 64, "source": "trained by this workflow"},
             "data": {
                 "calibration": {"images": 7, "patients": 7, "sha256": "3" * 64},

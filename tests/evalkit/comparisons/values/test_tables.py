@@ -8,7 +8,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from evalkit.comparisons import check_table, write_table
+from evalkit.comparisons.inversions import find_unpublished
 from evalkit.comparisons.rows import read_rows
+from evalkit.config.backbones import BackboneEntry
 from evalkit.errors import InputError
 from reports.tables import render_table
 
@@ -41,7 +43,7 @@ def test_numbers_are_those_of_scipy_with_patients_averaged_first(inverted, patie
     study = inverted.write(images=12, patients=patients)
     rows = make(study)
     for setting in (W, WPLUS):
-        for metric in ("psnr", "ssim", "rmse"):
+        for metric in ("psnr", "ssim", "rmse", "identity"):
             place = {"setting": setting, "metric": metric, "target": "all"}
             good = values(study, setting, "good", metric)
             row = pick(rows, **place, backbone="good", role="primary")
@@ -117,6 +119,22 @@ def test_metrics_that_could_not_be_measured_say_why_and_are_not_compared(inverte
         assert found[["estimate", "difference", "p_value"]].isna().all(axis=None)
 
 
+def test_weights_that_are_not_the_published_ones_are_told(inverted):
+    own, published = BackboneEntry.model_validate, "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
+    vgg = {"label": "VGG-16", "arch": "vgg16", "path": "vgg.pth"}
+    assert find_unpublished([own({**vgg, "sha256": published}), own({"label": "A", "control": "mean-w"})]) == []
+    (told,) = find_unpublished([own({**vgg, "sha256": "a" * 64})])
+    assert told == "VGG-16: the trunk of VGG-16, from another file than torchvision's own (sha256 aaaaaaaaaaaa)."
+    for lpips, says in (
+        ({"path": "alex.pth"}, "(Zhang et al. 2018) with the trunk of AlexNet."),
+        ({"path": "alex.pth", "sha256": "b" * 64}, "from another file than torchvision's own (sha256 bbbbbbbbbbbb)."),
+    ):
+        study = inverted.write(changes={"evaluations.back.lpips": lpips})
+        make(study)
+        (definition,) = (each for each in facts_of(study)["definitions"] if each.startswith("LPIPS"))
+        assert definition.endswith(says)
+
+
 def test_a_diverged_run_is_a_status_and_the_others_are_compared(inverted):
     study = inverted.write()
     folder = study.layout.run("back", W, "good", 0)
@@ -166,6 +184,8 @@ def test_values_that_are_not_of_the_same_images_are_refused(inverted, change, me
         ({"batch_size": 3}, "batch_size 3 and 8"),
         ({"recipe": {}}, "recipe"),
         ({"lpips": {"trunk": "alexnet"}}, "lpips"),
+        ({"identity": {"arch": "resnet18", "weights": "9" * 64}}, "weights '9{64}' and '0123456789abcdef"),
+        ({"identity": {"arch": "resnet34", "weights": "0123456789abcdef" * 4}}, "identity.arch"),
         ({"data": {"calibration": {"sha256": "9"}, "test": {"sha256": "0" * 64}}}, "data.calibration.sha256"),
         ({"data": {"calibration": {"sha256": "3" * 64}, "test": {"sha256": "9"}}}, "data.test.sha256"),
     ],
@@ -205,9 +225,20 @@ def test_the_footnotes_say_what_was_measured_on_what(inverted):
         "Test set: 12 images of 8 patients.",
         "Pixels only: none, for there is no encoder",
         "No patient of an inverted image",
+        "original and reconstruction, by A judge (fingerprint 0123456789ab), which had no part in any reconstruction.",
     ):
         assert sentence in text, sentence
     assert "training seeds" not in text
+
+
+def test_what_measures_identity_may_have_seen_the_images(inverted):
+    study = inverted.write(changes={"datasets.drawn": {"format": "nih", "root": "."}})
+    make(study)
+    told = "A judge was pretrained on nih: images of this evaluation may have been seen in pretraining."
+    assert told in facts_of(study)["caveats"]
+    inverted.write_study({"datasets.drawn": {"format": "nih", "root": "."}, "tables.table10.metric": "psnr"})
+    make(inverted.study)
+    assert told not in facts_of(study)["caveats"]
 
 
 @pytest.mark.parametrize(
