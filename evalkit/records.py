@@ -83,8 +83,10 @@ class RunRecord(TypedDict, total=False):
     perceptual: dict[str, Any]
     lpips: dict[str, Any] | str
     identity: dict[str, Any] | str
-    #: Images that are optimised side by side.
+    #: Images that are optimised side by side, how often part of a batch was halved, and the key of the search.
     batch_size: int
+    halvings: int
+    search: str
     #: Metrics that could not be measured, and why.
     unavailable: dict[str, str]
     #: SHA-256 of the files read.
@@ -142,13 +144,13 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def recorded_run(folder: Path, key: str) -> dict[str, Any]:
+def recorded_run(folder: Path, key: str, *, of: str = "key") -> dict[str, Any]:
     """The record of a run that need not be done again, or an empty one.
 
-    It has this key, and the files it names are there as it says.
+    It has this key, under the name `of`, and the files it names are there as it says.
     """
     record = read_record(folder)
-    if record.get("key") != key:
+    if record.get(of) != key:
         return {}
     for name, sha256 in record.get("outputs", {}).items():
         if not (folder / name).exists() or file_sha256(folder / name) != sha256:

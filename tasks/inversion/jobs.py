@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evalkit.config.loading import Study
@@ -31,8 +32,18 @@ def run_job(
     """
 
     def prepare(session: Session) -> Callable[[int], RunRecord]:
-        material = load_material(study, evaluation, setting, backbone)
+        material, session = load_material(study, evaluation, setting, backbone), search_session(study, session)
         return lambda repeat: do_run(plan_run(material, repeat, session), retry_failed=retry_failed)
 
     study.inversion(evaluation)  # names the right command where the task is another
     return do_repeats(study, evaluation, setting, backbone, repeats, prepare, record=record, attempt=attempt)
+
+
+def search_session(study: Study, session: Session) -> Session:
+    """A session for a search, which has 16 bits only where the study asks for them.
+
+    A generator's styles and its encoder's features lose digits there that decide between backbones.
+    """
+    if study.file.precision != "auto":
+        return session
+    return replace(session, hardware=replace(session.hardware, precision="fp32"))

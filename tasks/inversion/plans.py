@@ -13,7 +13,7 @@ from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
 from evalkit.config.projection import ProjectionRecipe
 from evalkit.errors import InputError
-from evalkit.fingerprints import code_hash, file_sha256
+from evalkit.fingerprints import code_hash, file_sha256, value_hash
 from evalkit.inversion.identity import NOT_ASKED
 from evalkit.inversion.published import UNAVAILABLE
 from evalkit.plan import Run
@@ -26,6 +26,9 @@ from evalkit.training.networks import Network, pretrained_network
 from evalkit.training.session import Session
 from tasks.inversion.eyes import Eye, choose_eye, present_file
 from tasks.inversion.images import Parts, load_parts
+
+#: The source that decides a search.
+_SEARCHING = ("evalkit.inversion.projector", "evalkit.inversion.encoders", "tasks.inversion.images")
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,25 @@ class Plan:
         """Steps of the search for each image."""
         return 0 if self.material.eye.control == "mean-w" else self.material.recipe.steps
 
+    @cached_property
+    def search_key(self) -> str:
+        """Hash of what decides the reconstructions. How they are measured is not in it, nor how many processes search,
+        since each batch is searched by one alone."""
+        facts = {name: value for name, value in self._describe_search().items() if name != "processes"}
+        return value_hash({**facts, "code": [code_hash(module) for module in _SEARCHING]})
+
     def facts(self) -> RunRecord:
         """Everything that decides the result and is known before the run."""
+        material = self.material
+        return {
+            **self._describe_search(),  # type: ignore[typeddict-item]
+            "search": self.search_key,
+            "lpips": material.describe_lpips(),
+            "identity": NOT_ASKED if material.identity is None else material.identity.describe(),
+            "code": code_hash("tasks.inversion.runs"),
+        }
+
+    def _describe_search(self) -> dict[str, Any]:
         material, entry = self.material, self.material.entry
         return {
             "task": entry.task,
@@ -116,14 +136,11 @@ class Plan:
             "network": material.eye.facts,
             "generator": material.source,
             "batch_size": entry.batch_size,
-            "lpips": material.describe_lpips(),
-            "identity": NOT_ASKED if material.identity is None else material.identity.describe(),
             "data": {
                 "calibration": material.parts.calibration.describe(),
                 "test": material.parts.inverted.describe(),
             },
-            "code": code_hash("tasks.inversion.runs"),
-            **self.session.describe(),  # type: ignore[typeddict-item]
+            **self.session.describe(),
         }
 
 
@@ -159,12 +176,12 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
 
 
 def plan_run(material: Material, repeat: int, session: Session) -> Plan:
-    """Choose a repeat's seed. It does not depend on the backbone: all share the same noise."""
-    cell = {"evaluation": material.evaluation, "setting": material.setting}
+    """Choose a repeat's seed: the same for all backbones and spaces, which share noise and the random encoder."""
+    evaluation = material.evaluation
     return Plan(
         material=material,
-        run=Run(**cell, backbone=material.backbone, repeat=repeat),
-        seed=seed_from(purpose="inversion", **cell, repeat=repeat, seed=material.study.file.seed),
+        run=Run(evaluation, material.setting, material.backbone, repeat),
+        seed=seed_from(purpose="inversion", evaluation=evaluation, repeat=repeat, seed=material.study.file.seed),
         session=session,
     )
 

@@ -1,8 +1,8 @@
 """The search for all images of a run, batch by batch; finished batches survive the death of the process.
 
-Each batch leaves its result in a state file under the run's key, and what a run is made of is read from these files
+Each batch leaves its result in a state file under the search's key, and what a run is made of is read from these files
 alone. So a run that was killed goes on with the next batch, several processes share the batches among them, and either
-way the result is the same to the last bit.
+way the result is the same to the last bit. A batch that memory does not hold is halved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from evalkit.inversion.latents import LatentStatistics, latent_statistics
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.projections import Projection
 from evalkit.inversion.projector import project, project_to_mean
-from evalkit.training.devices import is_out_of_memory
+from evalkit.training.devices import is_out_of_memory, release_memory
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
 from tasks.inversion.images import as_targets, part_of
@@ -44,6 +44,8 @@ class Found:
         Of each image: steps, and the values of each term by name.
     seconds : float
         Time spent on searches, earlier processes' included.
+    halvings : int
+        How often a part of a batch was halved because memory did not hold it.
     """
 
     outcome: str
@@ -52,15 +54,16 @@ class Found:
     reconstructions: Tensor
     curves: list[dict[str, Any]]
     seconds: float
+    halvings: int
 
 
-def list_states(plan: Plan, key: str) -> list[TrainingState]:
+def list_states(plan: Plan) -> list[TrainingState]:
     """Where the result of each batch lies until the run is recorded."""
-    layout = plan.session.layout
+    layout, key = plan.session.layout, plan.search_key
     return [TrainingState(layout.training_state(f"{key}-batch-{number}")) for number in range(len(plan.batches))]
 
 
-def search(plan: Plan, key: str, progress: Progress) -> Found:
+def search(plan: Plan, progress: Progress) -> Found:
     """Search for all images that are not done yet. Every process must call it; the first one gets the whole result.
 
     Raises
@@ -68,16 +71,18 @@ def search(plan: Plan, key: str, progress: Progress) -> Found:
     InputError
         The encoder cannot be built, or its calibration says nothing.
     """
-    ranks, states = plan.session.ranks, list_states(plan, key)
-    searcher = _Searcher(plan)
+    ranks, states = plan.session.ranks, list_states(plan)
     own = [number for number in range(len(states)) if number % ranks.size == ranks.rank]
     waiting = [number for number in own if not states[number].path.exists()]
     total, done = len(own) * plan.steps, (len(own) - len(waiting)) * plan.steps
     if len(waiting) < len(own):
         progress.say(f"going on after {sum(len(plan.batches[each]) for each in own if each not in waiting)} images")
     progress.start(step=done, steps=total)
+    described: dict[str, Any] = {}
     exhausted = False
     try:
+        searcher = _Searcher(plan)
+        described = searcher.describe()
         for number in waiting:
             before = sum(len(plan.batches[each]) for each in own[: own.index(number)])
 
@@ -92,8 +97,8 @@ def search(plan: Plan, key: str, progress: Progress) -> Found:
         exhausted = True
     # It also waits for the other processes' files.
     if ranks.any(exhausted, plan.session.hardware.device):
-        return _nothing("out of memory", searcher.describe())
-    return _collect(list(_load(states)), searcher.describe()) if ranks.is_first else _nothing("", {})
+        return _nothing("out of memory", described)
+    return _collect(list(_load(states)), described) if ranks.is_first else _nothing("", {})
 
 
 class _Searcher:
@@ -113,16 +118,25 @@ class _Searcher:
 
     def search(self, places: range, tell: Any) -> dict[str, Any]:
         """The result of a batch, as its state file holds it."""
+        started = time.perf_counter()
+        parts = self._project(places, tell)
+        found = [each for part in parts for each in part]
+        return _pack(found, time.perf_counter() - started, halvings=len(parts) - 1)
+
+    def _project(self, places: range, tell: Any) -> list[list[Projection]]:
+        """Project some images side by side or, where memory does not hold them, one half after the other.
+
+        No image's projection depends on those beside it, but for the order in which sums are rounded.
+        """
         plan, recipe = self._plan, self._plan.material.recipe
         images = part_of(plan.material.parts.inverted, places)
-        keys, started = images.images["image_id"].tolist(), time.perf_counter()
+        keys = images.images["image_id"].tolist()
         if plan.material.eye.control == "mean-w":
-            found = project_to_mean(self._generator, keys, recipe, statistics=self._statistics)
-        else:
-            targets = as_targets(images, self._generator.spec.img_channels, self._hardware.device)
+            return [project_to_mean(self._generator, keys, recipe, statistics=self._statistics)]
+        try:
             found = project(
                 self._generator,
-                targets,
+                as_targets(images, self._generator.spec.img_channels, self._hardware.device),
                 keys,
                 self._distance,
                 recipe,
@@ -131,7 +145,15 @@ class _Searcher:
                 statistics=self._statistics,
                 tell=tell,
             )
-        return _pack(found, time.perf_counter() - started)
+        except (RuntimeError, MemoryError) as error:
+            if len(places) == 1 or not is_out_of_memory(error):
+                raise
+        else:
+            return [found]
+        # Outside the handler, whose traceback holds the failed attempt's tensors.
+        release_memory(self._hardware)
+        middle = len(places) // 2
+        return self._project(places[:middle], tell) + self._project(places[middle:], tell)
 
     def _build_distance(self) -> PerceptualDistance | None:
         plan, material = self._plan, self._plan.material
@@ -151,7 +173,7 @@ class _Searcher:
         return calibrate(encoder, recipe, images, self._hardware)
 
 
-def _pack(found: list[Projection], seconds: float) -> dict[str, Any]:
+def _pack(found: list[Projection], seconds: float, *, halvings: int) -> dict[str, Any]:
     curves = [
         {"steps": list(each.curve.steps), "terms": {name: list(term) for name, term in each.curve.terms.items()}}
         for each in found
@@ -162,6 +184,7 @@ def _pack(found: list[Projection], seconds: float) -> dict[str, Any]:
         "curves": curves,
         "diverged": sum(each.diverged for each in found),
         "seconds": seconds,
+        "halvings": halvings,
     }
 
 
@@ -182,8 +205,9 @@ def _collect(batches: list[dict[str, Any]], perceptual: dict[str, Any]) -> Found
         torch.cat([batch["reconstructions"] for batch in batches]),
         [curve for batch in batches for curve in batch["curves"]],
         sum(batch["seconds"] for batch in batches),
+        sum(batch["halvings"] for batch in batches),
     )
 
 
 def _nothing(outcome: str, perceptual: dict[str, Any]) -> Found:
-    return Found(outcome, perceptual, torch.empty(0), torch.empty(0), [], 0.0)
+    return Found(outcome, perceptual, torch.empty(0), torch.empty(0), [], 0.0, 0)

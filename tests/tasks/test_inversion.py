@@ -19,6 +19,7 @@ import pytest
 import timm
 import torch
 import yaml
+from torchvision.models import alexnet
 
 from evalkit.atomic import write_json, write_parquet
 from evalkit.checkpoints.sources import make_canonical
@@ -28,16 +29,20 @@ from evalkit.config.loading import Study, load_study
 from evalkit.datasets.manifest import Manifest, write_manifest
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
+from evalkit.inversion.lpips_distance import open_lpips
 from evalkit.inversion.metrics import psnr, rmse, ssim
 from evalkit.records import RunRecord, read_record
 from evalkit.splits.making import make_splits
 from evalkit.splits.stored import load_splits, write_splits
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.loading import save_generator
+from evalkit.training.devices import Hardware
+from evalkit.training.distributed import Ranks
 from evalkit.training.networks import pretrained_network
+from evalkit.training.session import Session
 from tasks.inversion import searching
 from tasks.inversion.generators import make_generator
-from tasks.inversion.jobs import run_job
+from tasks.inversion.jobs import run_job, search_session
 
 SIDE, PATIENTS = 32, 30
 SPEC = {"resolution": SIDE, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 128, "channel_max": 8}
@@ -298,6 +303,122 @@ def test_a_killed_run_goes_on_with_the_next_batch_and_gives_the_same_bytes(make_
     assert len(searched) == 3 - left
     assert digests(study, "pixels") == expected
     assert not list_batches()
+
+
+def test_what_is_measured_may_change_without_another_search(make_inversion, monkeypatch) -> None:
+    study = make_inversion()
+    make_generator(study, "main")
+    (first,) = run_job(study, "main", "space=w", "random", [0])
+    assert "lpips" in first["unavailable"]
+    torch.manual_seed(0)
+    torch.save(
+        {f"features.{name}": each for name, each in alexnet(weights=None).features.state_dict().items()}, "a.pth"
+    )
+    monkeypatch.setattr(searching, "project", lambda *_, **__: pytest.fail("searched"))
+    wrong = make_inversion(lpips={"path": "a.pth", "sha256": "0" * 64})
+    with pytest.raises(InputError, match="sha256"):  # Before a search: of a row that has none yet, too.
+        run_job(wrong, "main", "space=w", "pixels", [0])
+    sha256 = file_sha256("a.pth")
+    study = make_inversion(lpips={"path": "a.pth", "sha256": sha256})
+    (second,) = run_job(study, "main", "space=w", "random", [0])
+    assert second["key"] != first["key"]
+    assert (second["search"], second["perceptual"]) == (first["search"], first["perceptual"])
+    same = [name for name, digest in second["outputs"].items() if first["outputs"][name] == digest]
+    assert same == ["curves.parquet", "latents.npz", "reconstructions.npz"]
+    predictions, images = load(study, "random")
+    look = open_lpips(Path("a.pth"), sha256, hardware=Hardware(torch.device("cpu"), "fp32", 1))
+    assert look is not None
+    pair = [torch.from_numpy(images[name].astype(np.float32))[:, None] for name in ("target", "reconstruction")]
+    np.testing.assert_allclose(predictions["lpips"], look(*pair), rtol=1e-6)
+    assert (predictions["lpips"] > 0).all()
+    assert second["lpips"] == {"trunk": "alexnet", "sha256": sha256}
+    assert "lpips" not in second["unavailable"]
+    assert run_job(study, "main", "space=w", "random", [0])[0] == second
+
+
+@pytest.mark.parametrize("holds", [2, 1, 0])
+def test_a_batch_that_memory_does_not_hold_is_halved(make_inversion, monkeypatch, holds) -> None:
+    study = make_inversion(batch_size=4)
+    make_generator(study, "main")
+    run_job(study, "main", "space=w", "pixels", [0])
+    whole, _ = load(study, "pixels")
+    (folder_of(study, "pixels") / "run.json").unlink()
+    project, sizes = searching.project, []
+
+    def limited(*arguments: Any, **options: Any) -> Any:
+        sizes.append(len(arguments[2]))
+        if sizes[-1] > holds:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return project(*arguments, **options)
+
+    monkeypatch.setattr(searching, "project", limited)
+    (record,) = run_job(study, "main", "space=w", "pixels", [0])
+    if not holds:
+        assert record["outcome"] == "out of memory"
+        assert record["outputs"] == {}
+        return
+    assert sizes == {2: [4, 2, 2, 1], 1: [4, 2, 1, 1, 2, 1, 1, 1]}[holds]
+    assert record["halvings"] == {2: 1, 1: 3}[holds]
+    np.testing.assert_allclose(load(study, "pixels")[0]["psnr"], whole["psnr"], rtol=1e-5)
+
+
+def test_memory_that_does_not_hold_the_calibration_is_an_outcome(make_inversion, monkeypatch) -> None:
+    study = make_inversion()
+    make_generator(study, "main")
+
+    def exhaust(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(searching, "calibrate", exhaust)
+    assert run_job(study, "main", "space=w", "random", [0])[0]["outcome"] == "out of memory"
+
+
+def test_both_spaces_look_through_one_random_encoder(make_inversion) -> None:
+    study = make_inversion()
+    make_generator(study, "main")
+    seeds = {
+        run_job(study, "main", setting, "random", [0])[0]["perceptual"]["encoder"]["seed"]
+        for setting in ("space=w", "space=w+")
+    }
+    assert len(seeds) == 1
+
+
+def test_processes_share_the_batches_and_give_the_same_bytes(make_inversion) -> None:
+    study = make_inversion()
+    make_generator(study, "main")
+    (alone,) = run_job(study, "main", "space=w", "random", [0])
+    for path in folder_of(study, "random").iterdir():
+        path.unlink()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command += ["tasks.inversion", "run", "--study", "tiny.yaml", "--evaluation", "main", "--setting", "space=w"]
+    command += ["--backbone", "random", "--repeat", "0"]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    record = read_record(folder_of(study, "random"))
+    assert record["processes"] == 2
+    assert (record["search"], record["outputs"]) == (alone["search"], alone["outputs"])
+
+
+def test_a_search_has_16_bits_only_where_the_study_asks(make_inversion) -> None:
+    study = make_inversion()
+    session = Session(Hardware(torch.device("cpu"), "bf16", 1), Ranks(), study.layout)
+    assert search_session(study, session).hardware.precision == "fp32"
+    Path("tiny.yaml").write_text(Path("tiny.yaml").read_text() + "precision: bf16\n")
+    assert search_session(load_study("tiny.yaml"), session) is session
+
+
+def test_reconstructions_are_nearer_than_the_mean_image(make_inversion) -> None:
+    study = make_inversion(
+        generator={"train": {"spec": SPEC, "recipe": {**RECIPE, "steps": 30}}},
+        projection={"steps": 100, "latent_samples": 500},
+        batch_size=5,
+    )
+    make_generator(study, "main")
+    medians = {}
+    for name in ("mean", "pixels", "random"):
+        run_job(study, "main", "space=w+", name, [0])
+        medians[name] = load(study, name, "space=w+")[0]["psnr"].median()
+    assert min(medians["pixels"], medians["random"]) > medians["mean"] + 3
 
 
 def test_vgg16_without_its_file_is_unavailable(make_inversion, tmp_path, monkeypatch) -> None:
