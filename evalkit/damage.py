@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def refusing_damage(path: Path, *, expected: str, remedy: str) -> Iterator[None]
     """
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         # The errors of NumPy, pyarrow and json are all among these; their texts may run over several lines.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is not readable: {reason}", expected, remedy) from error

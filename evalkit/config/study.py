@@ -28,7 +28,9 @@ class StudyFile(Strict):
     seed: int = Field(0, ge=0, description="Changes every draw and every training seed.")
     image_size: int = Field(ge=32, le=2048, description="Side of the square image a network sees, in pixels.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on a GPU that has it, but fp32 for the search of an inversion.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 on a GPU that has it, but fp32 for the search of an inversion."
+    )
     threads: PositiveInt = Field(1, description="CPU threads of a training process. Results depend on it.")
     backbones: list[Name] = Field(min_length=1, description="What is compared, in the tables' order.")
     datasets: dict[Name, Dataset] = Field(min_length=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,11 @@ from numpy.typing import NDArray
 
 from evalkit.atomic import replacing, write_json
 from evalkit.config.tables import WITH_PICTURES
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
+
+_EXPECTED = "what `python -m evalkit.figures` writes"
+_AGAIN = "make it again: python -m evalkit.figures --study STUDY --figure FIGURE"
 
 #: The columns of each kind of figure and what they hold; docs/figures.md says what they mean.
 COLUMNS: Mapping[str, Mapping[str, type]] = {
@@ -131,16 +134,9 @@ def read_figure_data(path: Path) -> FigureData:
 
 
 def _read_pictures(path: Path) -> tuple[NDArray[np.uint8], ...]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return tuple(stored[f"arr_{number}"] for number in range(len(stored.files)))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise _not_a_figure(path, f"cannot be read: {error}") from None
+    with refusing_damage(path, expected=_EXPECTED, remedy=_AGAIN), np.load(path, allow_pickle=False) as stored:
+        return tuple(stored[f"arr_{number}"] for number in range(len(stored.files)))
 
 
 def _not_a_figure(path: Path, found: str) -> InputError:
-    return InputError(
-        f"{path} {found}",
-        "what `python -m evalkit.figures` writes",
-        "make it again: python -m evalkit.figures --study STUDY --figure FIGURE",
-    )
+    return InputError(f"{path} {found}", _EXPECTED, _AGAIN)

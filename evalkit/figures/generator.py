@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,18 +11,18 @@ from numpy.typing import NDArray
 
 from evalkit.config.loading import Study
 from evalkit.config.tables import GeneratorFigure
-from evalkit.datasets.manifest import load_manifest
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
 from evalkit.figures.boxes import draw_places
 from evalkit.figures.files import COLUMNS
 from evalkit.figures.pictures import LONGEST, Pixels, average_down
 from evalkit.layout import SNAPSHOTS
-from evalkit.packing.packed import load_packed
 from evalkit.seeds import seed_from
-from evalkit.splits.labels import check_only
-from evalkit.splits.stored import load_splits
 from evalkit.stylegan2.cells import describe_cells, spread_places
 from evalkit.stylegan2.frechet import frechet_distance
+
+if TYPE_CHECKING:
+    from evalkit.training.examples import Examples
 
 #: Snapshots that are shown: the first, the last, and as many between.
 _SHOWN = 5
@@ -69,7 +68,8 @@ def show_training(study: Study, figure: GeneratorFigure) -> tuple[pd.DataFrame, 
     assert entry.generator.train is not None, "the study file's check lets only trainings through"
     recipe = entry.generator.train.recipe
     course = _read_course(study, figure)
-    training, pixels = _load_training(study, evaluation, course.learnt)
+    learnt_from = _load_training(study, evaluation, course.learnt)
+    training, pixels = learnt_from.images, learnt_from.packed
     last = len(course.history) - 1
     shown = sorted({round(last * place / (_SHOWN - 1)) for place in range(_SHOWN)})
     seed = seed_from(purpose="pictures", evaluation=evaluation, seed=study.file.seed)
@@ -106,17 +106,15 @@ def _read_course(study: Study, figure: GeneratorFigure) -> _Course:
         f"make it: python -m tasks.inversion generator --study {study.source} --evaluation {figure.evaluation}; where "
         f"it was made before, remove {weights.parent} first"
     )
-    path = weights.with_suffix(".json")
-    try:
+    path, left = weights.with_suffix(".json"), "what a generator's training leaves"
+    with refusing_damage(path, expected=left, remedy=remedy):
         report = json.loads(path.read_text(encoding="utf-8"))
         if report["data"] is None:
             raise InputError(f"{path} is of a generator from {report['source']}", "one that was trained here", remedy)
         history, learnt = list(report["history"]), dict(report["data"]["train"])
-        path = weights.with_name(SNAPSHOTS)
-        with np.load(path, allow_pickle=False) as stored:
-            snapshots, steps = stored["images"], stored["steps"].tolist()
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read: {error!r}", "what a generator's training leaves", remedy) from None
+    path = weights.with_name(SNAPSHOTS)
+    with refusing_damage(path, expected=left, remedy=remedy), np.load(path, allow_pickle=False) as stored:
+        snapshots, steps = stored["images"], stored["steps"].tolist()
     if steps != [note["step"] for note in history] or snapshots.shape[1] < figure.images:
         raise InputError(
             f"{path} holds {snapshots.shape[1]} samples at the steps {', '.join(map(str, steps))}",
@@ -126,26 +124,20 @@ def _read_course(study: Study, figure: GeneratorFigure) -> _Course:
     return _Course(history, snapshots, learnt)
 
 
-def _load_training(study: Study, evaluation: str, learnt: dict[str, Any]) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
-    """The images that a generator learnt from, in order of image ids with their packed row, and all packed pixels."""
-    entry = study.inversion(evaluation)
-    manifest = load_manifest(study.layout.manifest(entry.dataset))
-    packed = load_packed(study.layout.packed(entry.dataset, study.file.image_size))
-    check_only(entry.only or [], manifest, dataset=entry.dataset)
-    images = manifest.images
-    images = images[images["image_id"].isin(load_splits(study.layout.splits(evaluation)).image_ids("train"))]
-    if entry.only:
-        images = images[(images[entry.only] == 1).any(axis=1)]
-    images = images.sort_values("image_id", ignore_index=True)[["image_id", "patient_id"]]
-    found = {"images": len(images), "patients": images["patient_id"].nunique()}
-    if any(learnt[name] != count for name, count in found.items()):
+def _load_training(study: Study, evaluation: str, learnt: dict[str, Any]) -> Examples:
+    """The images that a generator learnt from, in order of image ids."""
+    # Imported here: torch takes seconds, which no other figure needs.
+    from evalkit.inversion.parts import load_parts
+
+    training = load_parts(study, evaluation).training
+    if training.describe() != learnt:
         raise InputError(
-            f"the generator of {evaluation} learnt from {learnt['images']:,} images of {learnt['patients']:,} patients,"
-            f" and {found['images']:,} of {found['patients']:,} are for training now",
+            f"the generator of {evaluation} learnt from {learnt['images']:,} images of {learnt['patients']:,} "
+            f"patients, which are not the {len(training):,} images that are for training now",
             "the images that it learnt from",
             f"make it again: python -m tasks.inversion generator --study {study.source} --evaluation {evaluation}",
         )
-    return images.assign(row=packed.rows(images["image_id"])), packed.images
+    return training
 
 
 def _measure_reference(training: pd.DataFrame, pixels: NDArray[np.uint8], chosen: NDArray[np.int64]) -> float | None:

@@ -20,6 +20,7 @@ from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
 from evalkit.generators import find_generator, open_generator
+from evalkit.inversion.parts import load_parts
 from evalkit.layout import SNAPSHOTS
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
@@ -30,7 +31,6 @@ from evalkit.stylegan2.training import TrainedGenerator, train_generator
 from evalkit.training.progress import Progress, showing_progress
 from evalkit.training.session import Session, training_session
 from evalkit.training.state import TrainingState
-from tasks.inversion.images import load_parts
 
 
 def make_generator(study: Study, evaluation: str, *, record: Path | None = None, attempt: int = 0) -> RunRecord:

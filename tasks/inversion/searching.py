@@ -17,13 +17,13 @@ from torch import Tensor
 
 from evalkit.errors import InputError
 from evalkit.inversion.latents import LatentStatistics, latent_statistics
+from evalkit.inversion.parts import as_targets, part_of
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.projections import Projection
 from evalkit.inversion.projector import project, project_to_mean
 from evalkit.training.devices import is_out_of_memory, release_memory
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
-from tasks.inversion.images import as_targets, part_of
 from tasks.inversion.plans import Plan
 
 

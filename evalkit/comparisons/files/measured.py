@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 
 from evalkit.comparisons.alignment import find_difference
 from evalkit.comparisons.cells import Floats
+from evalkit.damage import refusing_damage
 from evalkit.errors import InputError
 from evalkit.layout import CURVES, PREDICTIONS, RECONSTRUCTIONS
 from evalkit.metrics import IMAGE_METRICS
 from evalkit.predictions import IDS
 
 _CURVES = ("image_id", "step", "term", "value")
+_AGAIN = "remove the run's folder and run the study again"
 
 
 class Measurements:
@@ -98,15 +99,15 @@ def read_reconstructions(folder: Path, image_ids: Collection[str]) -> tuple[NDAr
         The file is missing or broken, or lacks an image.
     """
     path = folder / RECONSTRUCTIONS
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = [str(name) for name in stored["image_id"]]
-            places = [names.index(name) for name in image_ids]
-            originals, images = stored["target"], stored["reconstruction"]
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise _not_readable(path, repr(error)) from None
-    if originals.shape != images.shape or originals.ndim != 3 or len(originals) != len(names):
-        raise _not_readable(path, f"shapes {originals.shape} and {images.shape} for {len(names)} images")
+    with (
+        refusing_damage(path, expected="image_id, target and reconstruction, of every image measured", remedy=_AGAIN),
+        np.load(path, allow_pickle=False) as stored,
+    ):
+        names = [str(name) for name in stored["image_id"]]
+        places = [names.index(name) for name in image_ids]
+        originals, images = stored["target"], stored["reconstruction"]
+        if originals.shape != images.shape or originals.ndim != 3 or len(originals) != len(names):
+            raise ValueError(f"shapes {originals.shape} and {images.shape} for {len(names)} images")
     return originals[places].astype(np.uint8), images[places].astype(np.float32)
 
 
@@ -119,24 +120,14 @@ def read_curves(folder: Path, term: str) -> pd.DataFrame:
         The file is missing or broken.
     """
     path = folder / CURVES
-    frame = _read_parquet(path, _CURVES, "remove the run's folder and run the study again")
+    frame = _read_parquet(path, _CURVES, _AGAIN)
     return frame[frame["term"] == term].pivot(index="step", columns="image_id", values="value").sort_index()
 
 
 def _read_parquet(path: Path, columns: Collection[str], remedy: str) -> pd.DataFrame:
-    try:
+    with refusing_damage(path, expected=f"the columns {', '.join(columns)}", remedy=remedy):
         frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors.
-        raise InputError(f"{path} cannot be read: {error}", f"the columns {', '.join(columns)}", remedy) from None
     lacking = [name for name in columns if name not in frame.columns]
     if lacking:
         raise InputError(f"{path} has no column {', '.join(lacking)}", f"the columns {', '.join(columns)}", remedy)
     return frame
-
-
-def _not_readable(path: Path, found: str) -> InputError:
-    return InputError(
-        f"{path} cannot be read: {found}",
-        "image_id, target and reconstruction, of every image measured",
-        "remove the run's folder and run the study again",
-    )

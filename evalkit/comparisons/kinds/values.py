@@ -22,6 +22,7 @@ from evalkit.comparisons.procedure import Procedure
 from evalkit.comparisons.runs import DONE, FoundRun, Gathered, load_cells
 from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
+from evalkit.damage import refusing_damage
 from evalkit.settings import parse_setting
 
 
@@ -190,8 +191,9 @@ class ValueKind:
 
 def _read_report(weights: Path) -> dict[str, Any]:
     """The report beside weights; empty where they have not been made."""
-    try:
-        report: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-    except OSError:
+    path = weights.with_suffix(".json")
+    if not path.exists():
         return {}
-    return report
+    with refusing_damage(path, expected="the report beside weights", remedy="remove it, and run the study again"):
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return report

@@ -56,7 +56,7 @@ def test_a_figure_without_its_pictures_is_refused(tmp_path, content) -> None:
     path.with_suffix(".npz").unlink()
     if content is not None:
         path.with_suffix(".npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"(?s)figure_boxes.npz cannot be read.*python -m evalkit.figures"):
+    with pytest.raises(InputError, match=r"(?s)figure_boxes.npz is not readable.*python -m evalkit.figures"):
         read_figure_data(path)
 
 

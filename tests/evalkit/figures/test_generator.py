@@ -132,7 +132,7 @@ def test_a_training_that_is_not_there_is_refused(trained):
         images = stored["images"]
     for broken in (whole[:-30], b"no archive"):
         snapshots.write_bytes(broken)
-        with pytest.raises(InputError, match=r"(?s)snapshots.npz cannot be read.*python -m tasks.inversion generator"):
+        with pytest.raises(InputError, match=r"(?s)snapshots.npz is not readable.*python -m tasks.inversion generator"):
             compute_figure(study, "figure_generator")
     save_snapshots(snapshots, images[:, :2], [2, 4, 6, 8, 10, 12])
     with pytest.raises(InputError, match=r"(?s)holds 2 samples at the steps 2, 4, 6, 8, 10, 12.*3 or more"):
@@ -141,15 +141,15 @@ def test_a_training_that_is_not_there_is_refused(trained):
     with pytest.raises(InputError, match="at the steps 1, 2, 3, 4, 5, 6"):
         compute_figure(study, "figure_generator")
     snapshots.unlink()
-    with pytest.raises(InputError, match=r"snapshots\.npz cannot be read: FileNotFoundError"):
+    with pytest.raises(InputError, match=r"snapshots\.npz is not readable: .*No such file"):
         compute_figure(study, "figure_generator")
     snapshots.write_bytes(whole)
-    report["data"]["train"]["images"] += 1
+    report["data"]["train"]["sha256"] = "0" * 64  # As many images of as many patients, and others.
     write_json(folder / "generator.json", report)
     with pytest.raises(InputError, match=r"(?s)learnt from \d+ images of .* are for training now.*make it again"):
         compute_figure(study, "figure_generator")
     (folder / "generator.json").unlink()
-    with pytest.raises(InputError, match=r"generator\.json cannot be read"):
+    with pytest.raises(InputError, match=r"generator\.json is not readable"):
         compute_figure(study, "figure_generator")
 
 
