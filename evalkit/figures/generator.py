@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,8 @@ from evalkit.layout import SNAPSHOTS
 from evalkit.seeds import seed_from
 from evalkit.stylegan2.cells import describe_cells, spread_places
 from evalkit.stylegan2.frechet import frechet_distance
-
-if TYPE_CHECKING:
-    from evalkit.training.examples import Examples
+from evalkit.training.examples import Examples
+from evalkit.training.parts import load_parts
 
 #: Snapshots that are shown: the first, the last, and as many between.
 _SHOWN = 5
@@ -126,9 +125,6 @@ def _read_course(study: Study, figure: GeneratorFigure) -> _Course:
 
 def _load_training(study: Study, evaluation: str, learnt: dict[str, Any]) -> Examples:
     """The images that a generator learnt from, in order of image ids."""
-    # Imported here: torch takes seconds, which no other figure needs.
-    from evalkit.inversion.parts import load_parts
-
     training = load_parts(study, evaluation).training
     if training.describe() != learnt:
         raise InputError(

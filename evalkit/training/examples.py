@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from evalkit.balancing.stored import load_balanced
@@ -20,7 +19,11 @@ from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
 from evalkit.packing.packed import Packed, load_packed
 from evalkit.splits.external import choose_external
-from evalkit.training.pixels import Pixels
+
+if TYPE_CHECKING:
+    import torch
+
+    from evalkit.training.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Examples:
 
     def pixels(self, device: torch.device) -> Pixels:
         """The images' pixels, to be gathered onto a device."""
+        # Figures take images too, and go without torch.
+        from evalkit.training.pixels import Pixels
+
         return Pixels(self.packed, self.images["row"].to_numpy(np.int64), device)
 
     def fingerprint(self) -> str:

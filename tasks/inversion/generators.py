@@ -20,7 +20,6 @@ from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
 from evalkit.generators import find_generator, open_generator
-from evalkit.inversion.parts import load_parts
 from evalkit.layout import SNAPSHOTS
 from evalkit.records import RunRecord, Stopwatch, recorded_run, replacing_run, write_record
 from evalkit.seeds import seed_from
@@ -28,6 +27,7 @@ from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.loading import save_generator
 from evalkit.stylegan2.snapshots import save_snapshots
 from evalkit.stylegan2.training import TrainedGenerator, train_generator
+from evalkit.training.parts import load_parts
 from evalkit.training.progress import Progress, showing_progress
 from evalkit.training.session import Session, training_session
 from evalkit.training.state import TrainingState

@@ -15,7 +15,6 @@ from evalkit.config.projection import ProjectionRecipe
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
 from evalkit.inversion.identity import NOT_ASKED
-from evalkit.inversion.parts import Parts, load_parts
 from evalkit.inversion.published import UNAVAILABLE
 from evalkit.plan import Run
 from evalkit.records import RunRecord
@@ -24,11 +23,12 @@ from evalkit.settings import parse_setting
 from evalkit.stylegan2.generator import Generator
 from evalkit.stylegan2.loading import load_generator
 from evalkit.training.networks import Network, pretrained_network
+from evalkit.training.parts import Parts, load_parts
 from evalkit.training.session import Session
 from tasks.inversion.eyes import Eye, choose_eye, present_file
 
 #: The source that decides a search.
-_SEARCHING = ("evalkit.inversion.projector", "evalkit.inversion.encoders", "evalkit.inversion.parts")
+_SEARCHING = ("evalkit.inversion.projector", "evalkit.inversion.encoders", "evalkit.training.parts")
 
 
 @dataclass(frozen=True)

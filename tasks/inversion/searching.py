@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evalkit.errors import InputError
 from evalkit.inversion.latents import LatentStatistics, latent_statistics
-from evalkit.inversion.parts import as_targets, part_of
 from evalkit.inversion.perceptual import PerceptualDistance, calibrate
 from evalkit.inversion.projections import Projection
 from evalkit.inversion.projector import project, project_to_mean
 from evalkit.training.devices import is_out_of_memory, release_memory
+from evalkit.training.examples import Examples
+from evalkit.training.parts import part_of
 from evalkit.training.progress import Progress
 from evalkit.training.state import TrainingState
 from tasks.inversion.plans import Plan
@@ -136,7 +138,7 @@ class _Searcher:
         try:
             found = project(
                 self._generator,
-                as_targets(images, self._generator.spec.img_channels, self._hardware.device),
+                _as_targets(images, self._generator.spec.img_channels, self._hardware.device),
                 keys,
                 self._distance,
                 recipe,
@@ -169,8 +171,14 @@ class _Searcher:
                 "two or more, of different patients",
                 "raise 'validation_share' or 'calibration_images', or set perceptual.calibration to raw",
             )
-        images = as_targets(calibration, self._generator.spec.img_channels, self._hardware.device)
+        images = _as_targets(calibration, self._generator.spec.img_channels, self._hardware.device)
         return calibrate(encoder, recipe, images, self._hardware)
+
+
+def _as_targets(examples: Examples, channels: int, device: torch.device) -> Tensor:
+    """The images as a generator of so many channels would show them, shape (n, channels, side, side), from 0 to 255."""
+    grey = examples.pixels(device).take(np.arange(len(examples)))
+    return grey[:, None].to(torch.float32).expand(-1, channels, -1, -1)
 
 
 def _pack(found: list[Projection], seconds: float, *, halvings: int) -> dict[str, Any]:

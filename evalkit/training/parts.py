@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from evalkit.config.inversion import Inversion
 from evalkit.config.loading import Study
@@ -87,12 +85,6 @@ def load_parts(study: Study, evaluation: str) -> Parts:
         inverted = _draw(test, entry.images, study, entry, "inverted images")
     _check_count(len(inverted), 1, f"test images of {evaluation}", entry)
     return Parts(train, calibration, inverted, {**examples.inputs, "splits": file_sha256(path)})
-
-
-def as_targets(examples: Examples, channels: int, device: torch.device) -> Tensor:
-    """The images as a generator of so many channels would show them, shape (n, channels, side, side), from 0 to 255."""
-    grey = examples.pixels(device).take(np.arange(len(examples)))
-    return grey[:, None].to(torch.float32).expand(-1, channels, -1, -1)
 
 
 def part_of(examples: Examples, places: Sequence[int] | range) -> Examples:
