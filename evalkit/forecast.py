@@ -181,7 +181,8 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         data.add_row(forecast.name, count, forecast.basis, packed)
     speeds = {key: (speed, "recorded") for key, speed in recorded_speeds(study).items()}
     names = [Column(name, overflow="fold", no_wrap=True) for name in ("evaluation", "backbone")]
-    runs = RichTable(*names, "jobs", "runs", "images trained", "images/s", "hours")
+    figures = [Column(name, justify="right", no_wrap=True) for name in ("jobs", "runs", "images", "images/s", "hours")]
+    runs = RichTable(*names, *figures, Column("speed", no_wrap=True), collapse_padding=True, pad_edge=False)
     hours, bytes_predicted = 0.0, 0
     for planned in forecast_pretraining(study) + forecast_evaluations(study):
         arch, channels = _network_of(study, planned)
@@ -190,7 +191,7 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
             speeds[key] = (images_per_second, "given")
         elif key not in speeds:
             speed = _measure(study, planned, arch, channels)
-            speeds[key] = (speed, "measured here, " + ("GPU" if has_gpu() else "CPU"))
+            speeds[key] = (speed, "measured")
         speed, basis = speeds[key]
         taken = planned.hours(speed)
         hours += taken
@@ -201,14 +202,17 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
             f"{planned.jobs}",
             f"{planned.runs}",
             f"{planned.training_images:,}",
-            f"{speed:.1f} ({basis})",
-            f"{taken:.2f}",
+            f"{speed:.1f}",
+            f"{taken:,.2f}",
+            basis,
         )
     disk = sum(forecast.packed_bytes for forecast in forecast_datasets(study)) + bytes_predicted
     unknown = any(forecast.images is None for forecast in forecast_datasets(study))
+    measured = any(basis == "measured" for _, basis in speeds.values())
     total = (
-        f"{hours:.2f} hours of one process, {hours / slots:.2f} with {slots} at once; {_size(disk)} of disk for "
-        "pixels and predictions."
+        f"{hours:,.2f} hours of one process, {hours / slots:,.2f} with {slots} at once; {_size(disk)} of disk for "
+        "pixels and predictions. Images are those trained on, over all runs."
+        + (f" Speeds that were measured are of this machine's {'GPU' if has_gpu() else 'CPU'}." if measured else "")
         + (" A data set of unknown size counts as empty: it is known once it has been read." if unknown else "")
     )
     return Group(data, runs, total)

@@ -77,7 +77,7 @@ def test_forecast_of_the_paper_counts_its_runs(evalkit) -> None:
 def test_forecast_counts_the_pretraining_that_the_workflow_does(evalkit) -> None:
     done = evalkit("forecast", "demo", "--images-per-second", "100")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line for line in done.stdout.splitlines() if re.match(r"│ pretraining +│ demo-", line)]
+    rows = [line for line in done.stdout.splitlines() if re.match(r"│ *pretraining +│ *demo-", line)]
     assert len(rows) == 4
     # SimCLR: 200 steps of 64 images, both views of each; MoCo: 250 steps, one view learnt from.
     assert f"{200 * 64 * 2:,}" in next(row for row in rows if "demo-simclr " in row)
