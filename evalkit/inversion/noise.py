@@ -14,9 +14,7 @@ from evalkit.inversion.draws import draw_for_images
 _COARSEST = 8
 
 
-def draw_noise(
-    shapes: Sequence[tuple[int, int]], keys: Sequence[str], like: Tensor, *, seed: int, optimised: bool = True
-) -> list[Tensor]:
+def draw_noise(shapes: Sequence[tuple[int, int]], keys: Sequence[str], like: Tensor, *, seed: int) -> list[Tensor]:
     """Draw each image's noise inputs.
 
     Parameters
@@ -29,17 +27,14 @@ def draw_noise(
         Whose device and number format they have.
     seed : int
         Of the run.
-    optimised : bool
-        Whether they shall carry gradients.
 
     Returns
     -------
     list of Tensor, each of shape (len(keys), 1, height, width)
+        With gradients.
     """
     return [
-        draw_for_images((1, *shape), keys, like, seed=seed, purpose="inversion noise", index=layer).requires_grad_(
-            optimised
-        )
+        draw_for_images((1, *shape), keys, like, seed=seed, purpose="inversion noise", index=layer).requires_grad_()
         for layer, shape in enumerate(shapes)
     ]
 

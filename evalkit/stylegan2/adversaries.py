@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from evalkit.config.gan import GanRecipe
 from evalkit.config.generator import GeneratorSpec
@@ -122,8 +123,8 @@ class Adversaries:
         recipe = self._recipe
         done = (step + 1) * recipe.batch_size
         half_life = min(recipe.average_images, done * recipe.average_rise)
-        weight = 1 - 0.5 ** (recipe.batch_size / half_life) if half_life else 1.0
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        kept = 0.5 ** (recipe.batch_size / half_life) if half_life else 0.0
+        get_ema_multi_avg_fn(kept)(list(self.average.parameters()), list(self.generator.parameters()), step)
 
     def state(self) -> dict[str, Any]:
         """What a resumed training needs."""

@@ -30,9 +30,9 @@ class Mapping(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map z (n, z_dim) to w (n, w_dim), always in 32 bits: all else hangs on w."""
+        """Map z (n, z_dim) to w (n, w_dim), always in the weights' number format: all else hangs on w."""
         with torch.autocast(z.device.type, enabled=False):
-            w = normalise(z.float())
+            w = normalise(z.to(next(self.parameters()).dtype))
             for layer in self.layers:
                 w = activate(layer(w))
             return w
@@ -80,16 +80,16 @@ class Synthesis(nn.Module):
         """Make images (n, img_channels, R, R) of ws (n, num_ws, w_dim) and one noise input per convolution."""
         maps = self.constant.expand(len(ws), -1, -1, -1)
         image: Tensor | None = None
-        used = 0
+        used, exact = 0, self.constant.dtype
         for block in self.blocks.values():
             assert isinstance(block, Block)
             for convolution in block.convolutions:
                 maps = convolution(maps, ws[:, used], noise[used])
                 used += 1
-            # The image itself stays in 32 bits: bfloat16 has fewer grey values than a radiograph. This layer's w is
-            # also that of the next block's first convolution.
+            # The image itself keeps the weights' number format: bfloat16 has fewer grey values than a radiograph. This
+            # layer's w is also that of the next block's first convolution.
             with torch.autocast(ws.device.type, enabled=False):
-                added = block.to_image(maps.float(), ws[:, used].float())
+                added = block.to_image(maps.to(exact), ws[:, used].to(exact))
                 image = added if image is None else self.low_pass.upsample(image) + added
         assert image is not None
         return image
@@ -111,7 +111,7 @@ class Generator(nn.Module):
         Height and width of each noise input, in order.
     mapping, synthesis : torch.nn.Module
     w_avg : Tensor, shape (w_dim,)
-        Mean of w over z; zero until somebody sets it.
+        Mean of w over z (see `evalkit.stylegan2.latents.mean_w`); zero until somebody sets it.
     """
 
     w_avg: Tensor

@@ -20,13 +20,17 @@ def seeded(device: torch.device | str, **names: str | int) -> torch.Generator:
 
 @torch.no_grad()
 def mean_w(generator: Generator) -> Tensor:
-    """Mean of w over 10,000 z drawn with a fixed seed; shape (w_dim,), on the generator's device."""
-    device = generator.w_avg.device
+    """Mean of w over 10,000 z drawn with a fixed seed; shape (w_dim,), on the generator's device.
+
+    Every published file of a generator has it, for it is what samples are truncated towards, and so has every file of
+    ours. Nothing here truncates, and a search begins elsewhere: at the mean of `latent_statistics`, which is that of
+    NVIDIA's projector and is taken over as many z as the recipe says.
+    """
     random = seeded("cpu", purpose="mean w")
     total = torch.zeros_like(generator.w_avg, dtype=torch.float64)
     for _ in range(DRAWS // _AT_A_TIME):
         z = torch.randn(_AT_A_TIME, generator.spec.z_dim, generator=random)
-        total += generator.map(z.to(device)).double().sum(dim=0)
+        total += generator.map(z.to(generator.w_avg.device)).double().sum(dim=0)
     return (total / DRAWS).to(generator.w_avg.dtype)
 
 

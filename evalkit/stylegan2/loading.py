@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +15,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from evalkit.atomic import replacing
-from evalkit.checkpoints.pickles import load_pickled
 from evalkit.checkpoints.sniffing import Kind, kind_of
 from evalkit.config.generator import GeneratorSpec
 from evalkit.errors import InputError
@@ -30,11 +27,14 @@ from evalkit.stylegan2.naming import (
     mapping_layers_of,
     name_back,
     resolution_of,
+    shapes_of,
     spec_of,
     table_of,
 )
 from evalkit.stylegan2.nvidia_check import check_nvidia
 from evalkit.stylegan2.nvidia_pickle import read_network
+from evalkit.stylegan2.recording import entries_of, explaining, first_line, is_dictionary
+from evalkit.stylegan2.torch_files import opened, read_tensor
 
 #: The format of our own files, and the one key of their metadata; with two, their order in the file would be random.
 OURS = "cxr-evalkit-stylegan2"
@@ -86,6 +86,20 @@ def load_generator(path: Path, *, sha256: str | None = None) -> tuple[Generator,
     InputError
         Anything else than such a generator; the message says what was found and what to do.
     """
+    try:
+        return _load(path, sha256)
+    except InputError:
+        raise
+    except Exception as error:  # foreign files can be wrong in ways that nobody has thought of
+        raise InputError(
+            f"{path} cannot be read as a generator: {type(error).__name__}: {first_line(error)}",
+            _EXPECTED,
+            "download or copy it again and compare its sha256 with the source; if it is intact and this is a "
+            "MemoryError, give it more memory",
+        ) from error
+
+
+def _load(path: Path, sha256: str | None) -> tuple[Generator, dict[str, Any]]:
     kind = kind_of(path)
     found_hash = file_sha256(path)
     if sha256 is not None and found_hash != sha256.lower():
@@ -94,7 +108,7 @@ def load_generator(path: Path, *, sha256: str | None = None) -> tuple[Generator,
         found = _reader(path, kind)(path)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "its spec"
         raise InputError(f"{path}: {where}: {first['msg']}", _EXPECTED, "use another network") from error
     generator = _build(path, found)
     report = {
@@ -118,8 +132,8 @@ def _reader(path: Path, kind: Kind) -> Callable[[Path], _Found]:
 def _is_of_torch_save(path: Path) -> bool:
     """Say whether a pickle begins with the number that torch.save has put first before it wrote zip archives."""
     with path.open("rb") as file:
-        start = [argument for _, argument, _ in itertools.islice(pickletools.genops(file), 2)]
-    return start[-1] == torch.serialization.MAGIC_NUMBER
+        start = file.read(23)  # the protocol, which may be followed by the length of a frame, and the number
+    return torch.serialization.MAGIC_NUMBER.to_bytes(10, "little") in start
 
 
 def _read_ours(path: Path) -> _Found:
@@ -146,19 +160,37 @@ def _read_nvidia(path: Path) -> _Found:
 
 
 def _read_rosinality(path: Path) -> _Found:
-    content = load_pickled(path, zipped=kind_of(path) == "torch-zip")
-    tensors = content.get("g_ema") if isinstance(content, Mapping) else None
-    if not isinstance(tensors, Mapping) or not all(isinstance(each, Tensor) for each in tensors.values()):
-        holds = ", ".join(map(str, list(content)[:5])) if isinstance(content, Mapping) else type(content).__name__
-        raise InputError(f"{path} holds no tensors under g_ema but {holds}", _EXPECTED, "give the whole checkpoint")
-    stored = content.get("latent_avg")
-    w_avg = stored.reshape(-1) if isinstance(stored, Tensor) else None
-    return _match(path, "rosinality", dict(tensors), w_avg, conv_clamp=None)
+    damaged, strange = "is damaged, cut short or no such file", "holds a g_ema that is not understood"
+    with explaining(path, damaged, _EXPECTED), opened(path, zipped=kind_of(path) == "torch-zip") as (content, storages):
+        entries = entries_of(content) if is_dictionary(content) else {}
+        if not is_dictionary(entries.get("g_ema")):
+            holds = ", ".join(map(str, list(entries)[:5])) or type(content).__name__
+            raise InputError(
+                f"{path} holds no tensors under g_ema but {holds[:200]}", _EXPECTED, "give the whole checkpoint"
+            )
+        with explaining(path, strange, _EXPECTED):
+            tensors = {_name(key): read_tensor(each, storages) for key, each in entries_of(entries["g_ema"]).items()}
+            stored = entries.get("latent_avg")
+            w_avg = None if stored is None else read_tensor(stored, storages).reshape(-1)
+    return _match(path, "rosinality", tensors, w_avg, conv_clamp=None)
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{str(key)[:80]} is no name of a tensor")
+    return key
 
 
 def _match(
     path: Path, format: ForeignFormat, tensors: dict[str, Tensor], w_avg: Tensor | None, conv_clamp: float | None
 ) -> _Found:
+    size = sum(tensor.nbytes for tensor in (*tensors.values(), *([] if w_avg is None else [w_avg])))
+    if size > path.stat().st_size:
+        raise InputError(
+            f"{path} holds tensors of {size:,} bytes, more than the file has ({path.stat().st_size:,})",
+            _EXPECTED,
+            "use the unchanged file of the publisher",
+        )
     resolution, layers = resolution_of(format, tensors), mapping_layers_of(format, tensors)
     if resolution < 8 or layers == 0:
         raise InputError(
@@ -194,26 +226,41 @@ def _match(
 
 
 def _build(path: Path, found: _Found) -> Generator:
+    _check_shapes(path, found)
     with torch.random.fork_rng(devices=[]):
         generator = Generator(found.spec).eval().requires_grad_(False)
-    try:
-        missing, unexpected = generator.load_state_dict(found.tensors, strict=False)
-    except RuntimeError as error:  # torch lists the tensors of another shape
-        raise InputError(
-            f"{path} does not fit: {error}", _EXPECTED, "use the unchanged file of the publisher"
-        ) from error
-    if unexpected or set(missing) - ({"w_avg"} if found.w_avg == "computed" else set()):
-        raise InputError(
-            f"{path} does not fit its spec; missing: {_first(missing)}; unexpected: {_first(unexpected)}",
-            "every tensor of the network, and no other",
-            "make or copy it again",
-        )
+    generator.load_state_dict(found.tensors, strict=found.w_avg == "stored")
     if found.w_avg == "computed":
         generator.w_avg.copy_(mean_w(generator))
     broken = [name for name, tensor in generator.state_dict().items() if not torch.isfinite(tensor).all()]
     if broken:
         raise InputError(f"{path} holds values that are not finite: {_first(broken)}", "numbers", "use another file")
     return generator
+
+
+def _check_shapes(path: Path, found: _Found) -> None:
+    """Compare a file's tensors with those of its spec, before anything is made that is as large as the spec says."""
+    if found.spec.mapping_layers > len(found.tensors):
+        raise InputError(
+            f"{path} does not fit its spec: it has {len(found.tensors)} tensors for "
+            f"mapping_layers {found.spec.mapping_layers}",
+            "every tensor of the network, and no other",
+            "make or copy it again",
+        )
+    wanted = shapes_of(found.spec)
+    if found.w_avg == "computed":
+        del wanted["w_avg"]
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.tensors.items()}
+    missing, unexpected = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
+    both = [name for name in wanted if name in shapes]
+    others = [f"{name} {shapes[name]} and not {wanted[name]}" for name in both if shapes[name] != wanted[name]]
+    if missing or unexpected or others:
+        raise InputError(
+            f"{path} does not fit its spec; missing: {_first(missing)}; unexpected: {_first(unexpected)}; of another "
+            f"shape: {_first(others)}",
+            "every tensor of the network, and no other",
+            "make or copy it again, or use the unchanged file of the publisher",
+        )
 
 
 def _equal(tensor: Tensor, constant: Tensor) -> bool:

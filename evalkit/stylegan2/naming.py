@@ -37,9 +37,26 @@ def table_of(format: ForeignFormat, *, resolution: int, mapping_layers: int) -> 
     return dict((_nvidia if format == "stylegan2-ada-pytorch" else _rosinality)(spec))
 
 
-def rename(tensors: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
-    """Give our tensors the names and shapes of another format."""
-    return {there.name: tensors[ours].reshape(there.shape(tensors[ours].shape)) for ours, there in table.items()}
+def shapes_of(spec: GeneratorSpec) -> dict[str, tuple[int, ...]]:
+    """List the shape of every tensor of a generator without making one, for which memory may not do."""
+    shapes: dict[str, tuple[int, ...]] = {"w_avg": (spec.w_dim,)}
+    for place in range(spec.mapping_layers):
+        shapes |= _linear(f"mapping.layers.{place}", spec.w_dim if place else spec.z_dim, spec.w_dim)
+    shapes["synthesis.constant"] = (spec.channels(FIRST), FIRST, FIRST)
+    for side in spec.resolutions:
+        block, maps = f"synthesis.blocks.{side}", spec.channels(side)
+        inputs = {"refine": maps} if side == FIRST else {"grow": spec.channels(side // 2), "refine": maps}
+        for layer, width in inputs.items():
+            shapes |= _linear(f"{block}.{layer}.style", spec.w_dim, width)
+            shapes |= {f"{block}.{layer}.weight": (maps, width, 3, 3), f"{block}.{layer}.bias": (maps,)}
+            shapes |= {f"{block}.{layer}.noise": (side, side), f"{block}.{layer}.noise_gain": ()}
+        shapes |= _linear(f"{block}.to_image.style", spec.w_dim, maps)
+        shapes |= _linear(f"{block}.to_image", maps, spec.img_channels)
+    return shapes
+
+
+def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def name_back(tensors: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
@@ -149,17 +166,23 @@ def spec_of(
     Raises
     ------
     ValueError
-        Numbers of feature maps that do not follow from a base and a maximum.
+        Numbers of feature maps that do not follow from a base and a maximum, or a tensor that lacks an axis.
     """
-    first, last = (tensors[f"mapping.layers.{layer}.weight"] for layer in (0, mapping_layers - 1))
+
+    def length(name: str, axis: int = 0) -> int:
+        shape = tuple(tensors[name].shape)
+        if axis >= len(shape):
+            raise ValueError(f"{name} has the shape {shape}")
+        return shape[axis]
+
     sides = GeneratorSpec(resolution=resolution).resolutions
-    widths = {side: len(tensors[f"synthesis.blocks.{side}.refine.bias"]) for side in sides}
+    widths = {side: length(f"synthesis.blocks.{side}.refine.bias") for side in sides}
     spec = GeneratorSpec.model_validate(
         {
             "resolution": resolution,
-            "img_channels": len(tensors[f"synthesis.blocks.{resolution}.to_image.bias"]),
-            "z_dim": first.shape[1],
-            "w_dim": last.shape[0],
+            "img_channels": length(f"synthesis.blocks.{resolution}.to_image.bias"),
+            "z_dim": length("mapping.layers.0.weight", 1),
+            "w_dim": length(f"mapping.layers.{mapping_layers - 1}.weight"),
             "mapping_layers": mapping_layers,
             # The smallest base that can give these widths; if it does not, none does.
             "channel_base": max(side * width for side, width in widths.items()),

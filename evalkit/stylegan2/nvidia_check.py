@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def check_nvidia(path: Path, network: PickledNetwork) -> float | None:
     labels = network.attributes[""].get("c_dim", 0)
     if labels:
         raise InputError(
-            f"{path} is class-conditional: it takes a label of {labels} values (c_dim)",
+            f"{path} is class-conditional: it takes a label of {_shown(labels)} values (c_dim)",
             "a generator without class labels (c_dim 0)",
             "train or choose an unconditional network; which label an image to invert would have is not known",
         )
@@ -67,11 +68,16 @@ def check_nvidia(path: Path, network: PickledNetwork) -> float | None:
             if name in settings and settings[name] != value:
                 _refuse_any(path, name, {module: settings[name]})
     clamps = network.tried("conv_clamp")
+    _refuse_any(path, "conv_clamp", {module: clamp for module, clamp in clamps.items() if not _is_limit(clamp)})
     values = set(clamps.values())
     if len(values) > 1:
         _refuse_any(path, "conv_clamp (not the same everywhere)", clamps)
     clamp = values.pop() if values else None
     return None if clamp is None else float(clamp)
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (type(value) in {int, float} and 0 < value <= sys.float_info.max)
 
 
 def _other(network: PickledNetwork, name: str, value: Any) -> dict[str, Any]:
@@ -81,5 +87,11 @@ def _other(network: PickledNetwork, name: str, value: Any) -> dict[str, Any]:
 def _refuse_any(path: Path, name: str, found: dict[str, Any]) -> None:
     for module, value in found.items():
         raise InputError(
-            f"{path} has {name} = {value!r} at {module or 'the network'}", _EXPECTED, "use a network of that kind"
+            f"{path} has {name} = {_shown(value)} at {module or 'the network'}",
+            _EXPECTED,
+            "use a network of that kind",
         )
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]

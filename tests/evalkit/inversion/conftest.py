@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from evalkit.config.generator import GeneratorSpec
 from evalkit.config.projection import PerceptualRecipe, ProjectionRecipe
@@ -38,28 +37,6 @@ def make_generator(**changes: Any) -> Generator:
     for convolution in generator.synthesis.convolutions:
         convolution.noise_gain.data.fill_(0.02)
     return generator
-
-
-class PlainGenerator(nn.Module):
-    """What the projector needs of a generator and no more, in any number format: w scales sixteen fixed patterns."""
-
-    num_ws = 2
-
-    def __init__(self) -> None:
-        super().__init__()
-        random = torch.Generator().manual_seed(4)
-        self.spec = SimpleNamespace(resolution=SIDE, img_channels=1, z_dim=16, w_dim=16)
-        self.noise_shapes = [(SIDE // 2, SIDE // 2), (SIDE, SIDE)]
-        self.register_buffer("w_avg", torch.zeros(16))
-        self.register_buffer("patterns", torch.randn(2, 16, 1, SIDE // 2, SIDE // 2, generator=random) / 8)
-
-    def map(self, z: Tensor) -> Tensor:
-        return torch.nn.functional.leaky_relu(z, 0.2)
-
-    def synthesise(self, ws: Tensor, noise: Any) -> Tensor:
-        layers = [torch.einsum("nw,wchv->nchv", ws[:, layer], self.patterns[layer]) for layer in (0, 1)]
-        small = torch.tanh(layers[0]) + layers[1] + 0.02 * noise[0]
-        return torch.nn.functional.interpolate(small, scale_factor=2.0) + 0.02 * noise[1]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pickle
 import sys
 import types
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from evalkit.stylegan2.generator import Generator
-from evalkit.stylegan2.naming import ForeignFormat, constants_of, rename, table_of
+from evalkit.stylegan2.naming import ForeignFormat, constants_of, table_of
 
 #: What would be executed if an embedded source were.
 SOURCE = "raise SystemExit('the embedded source was executed')"
@@ -25,7 +25,9 @@ def in_foreign_names(generator: Generator, format: ForeignFormat) -> dict[str, T
     """All tensors of a generator as the format has them, constants included."""
     spec = generator.spec
     table = table_of(format, resolution=spec.resolution, mapping_layers=spec.mapping_layers)
-    return rename(generator.state_dict(), table) | constants_of(format, spec.resolution)
+    ours = generator.state_dict()
+    named = {there.name: ours[name].reshape(there.shape(ours[name].shape)) for name, there in table.items()}
+    return named | constants_of(format, spec.resolution)
 
 
 def write_rosinality(path: Path, generator: Generator, *, zipped: bool = True, **more: Any) -> None:
@@ -98,6 +100,7 @@ def write_nvidia(
     *,
     changes: dict[str, dict[str, Any]] | None = None,
     without: str = "",
+    replacing: Mapping[str, Tensor] | None = None,
     protocol: int = 4,
     network: str = "G_ema",
 ) -> None:
@@ -110,11 +113,14 @@ def write_nvidia(
         Attributes to set, by the path of a module.
     without : str
         A tensor to leave out.
+    replacing : dict, optional
+        Tensors to write instead of the generator's, as they lie in memory.
     network : str
         Its name in the snapshot.
     """
     tensors = in_foreign_names(generator, "stylegan2-ada-pytorch") | {"mapping.w_avg": generator.w_avg}
     tensors.pop(without, None)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()} | dict(replacing or {})
     attributes = nvidia_attributes(generator)
     for module, values in (changes or {}).items():
         attributes[module] = attributes[module] | values
@@ -135,9 +141,9 @@ def write_nvidia(
                 **plain,
                 "training": False,
                 "_parameters": OrderedDict(
-                    (key, nn.Parameter(value.clone())) for key, value in direct.items() if key not in buffers
+                    (key, nn.Parameter(value)) for key, value in direct.items() if key not in buffers
                 ),
-                "_buffers": OrderedDict((key, value.clone()) for key, value in direct.items() if key in buffers),
+                "_buffers": OrderedDict((key, value) for key, value in direct.items() if key in buffers),
                 "_non_persistent_buffers_set": set(),
                 "_modules": OrderedDict((key[len(prefix) :], build(key)) for key in children),
                 "_init_kwargs": easy(a=1),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from evalkit.errors import InputError
 from evalkit.fingerprints import file_sha256
+from evalkit.stylegan2 import loading
 from evalkit.stylegan2.latents import mean_w
 from evalkit.stylegan2.loading import load_generator, save_generator
+from evalkit.stylegan2.naming import shapes_of
 
 from .conftest import draw, make_generator
 from .foreign import in_foreign_names, write_nvidia, write_rosinality
@@ -93,7 +98,13 @@ def test_names_of_other_formats_are_the_published_ones() -> None:
         ({"synthesis.b8.conv0": {"activation": "relu"}}, "activation = 'relu'"),
         ({"mapping.fc1": {"bias_gain": 1.0}}, "bias_gain = 1.0"),
         ({"synthesis.b8.conv0": {"conv_clamp": 16}}, "not the same everywhere"),
+        ({"synthesis.b8.conv0": {"conv_clamp": 10**400}}, "conv_clamp = 1000"),
+        ({"synthesis.b8.conv0": {"conv_clamp": "abc"}}, "conv_clamp = 'abc'"),
+        ({"synthesis.b8.conv0": {"conv_clamp": float("nan")}}, "conv_clamp = nan"),
         ({"synthesis.b8.conv0": {"class": "AliasFreeLayer"}}, "AliasFreeLayer"),
+        ({"synthesis.b8.conv0": {"class": []}}, "a class_name that is a list"),
+        ({"": {"c_dim": 10**5000}}, "an operation that no generator needs"),
+        ({"": {"c_dim": "a" * 1000}}, "label of 'a{79} values"),
     ],
 )
 def test_other_networks_of_nvidia_are_refused(tmp_path: Path, changes: dict, message: str) -> None:
@@ -119,11 +130,23 @@ def test_a_network_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         ({"style.1.weight": torch.zeros(10, 12, 1)}, "other shapes|does not fit"),
         ({"convs.1.activate.bias": torch.zeros(7)}, "feature maps per resolution"),
         ({"style.1.bias": torch.full((10,), torch.nan)}, "not finite"),
+        ({"style.1.bias": torch.zeros(())}, r"mapping\.layers\.0\.bias \(\) and not \(10,\)"),
+        ({"conv1.activate.bias": torch.zeros(())}, r"refine\.bias has the shape \(\)"),
+        ({"to_rgb1.bias": torch.zeros(())}, r"to_rgb1\.bias has the shape \(\)"),
+        ({"style.1.weight": torch.zeros(())}, r"weight has the shape \(\)"),
+        ({3: torch.zeros(1)}, "not understood: ValueError: 3 is no name"),
+        ({"style.1.bias": [0.0] * 10}, "not understood: ValueError: list instead of"),
+        ({"style.1.bias": torch.zeros(10).to_sparse()}, "asks to import"),
     ):
-        path = tmp_path / "network.pt"
-        torch.save({"g_ema": tensors | change}, path)
-        with pytest.raises(InputError, match=message):
-            load_generator(path)
+        for zipped in (False, True):
+            path = tmp_path / "network.pt"
+            torch.save({"g_ema": tensors | change}, path, _use_new_zipfile_serialization=zipped)
+            with pytest.raises(InputError, match=message):
+                load_generator(path)
+
+    write_nvidia(path, generator, replacing={"synthesis.b8.conv1.bias": torch.zeros(())})
+    with pytest.raises(InputError, match=r"refine\.bias has the shape \(\)"):
+        load_generator(path)
 
 
 def test_files_that_hold_no_generator_are_refused(tmp_path: Path) -> None:
@@ -138,6 +161,127 @@ def test_files_that_hold_no_generator_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, str(path))
     with pytest.raises(InputError, match="does not say it is a generator"):
         load_generator(path)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), TypeError("odd"), OverflowError()])
+def test_whatever_goes_wrong_is_said_of_the_file(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "network.pkl"
+    write_nvidia(path, make_generator())
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(loading, "read_network", fail)
+    with pytest.raises(InputError, match=type(error).__name__) as refused:
+        load_generator(path)
+    assert str(path) in refused.value.found
+    assert "stylegan2-ada-pytorch" in refused.value.expected
+    assert "compare its sha256" in refused.value.remedy
+
+
+@pytest.mark.parametrize("format", ["nvidia", "archive", "legacy", "ours"])
+def test_a_damaged_byte_is_refused_or_goes_unnoticed(format: str, tmp_path: Path) -> None:
+    generator, path = make_generator(resolution=8), tmp_path / "network"
+    if format == "nvidia":
+        write_nvidia(path, generator)
+    elif format == "ours":
+        save_generator(path, generator)
+    else:
+        write_rosinality(path, generator, zipped=format == "archive", latent_avg=generator.w_avg)
+    content, random = path.read_bytes(), np.random.default_rng(1)
+    places = [*range(64), *random.integers(64, len(content), 200).tolist(), *range(len(content) - 64, len(content))]
+    unnoticed = 0
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            load_generator(path)
+            unnoticed += 1
+        path.write_bytes(content[:place])
+        with pytest.raises(InputError):
+            load_generator(path)
+    assert unnoticed < len(places) - 50
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"img_channels": 3, "mapping_layers": 1}, {"resolution": 64, "channel_max": 4}]
+)
+def test_shapes_are_those_of_a_generator(changes: dict[str, int]) -> None:
+    generator = make_generator(**changes)
+    assert shapes_of(generator.spec) == {name: tuple(each.shape) for name, each in generator.state_dict().items()}
+
+
+def test_reads_what_trainings_save_beside_the_tensors(tmp_path: Path) -> None:
+    generator, path = make_generator(), tmp_path / "network.pt"
+    optimizer = torch.optim.Adam(generator.mapping.parameters())
+    for each in generator.mapping.parameters():
+        each.grad = torch.ones_like(each)
+    optimizer.step()
+    more = {
+        "g_optim": optimizer.state_dict(),
+        "args": Namespace(path=Path("data"), iter=800_000, betas=(0.0, 0.99), sizes=torch.Size((1, 2))),
+        "best": np.float64(3.5),
+        "seen": {1, 2},
+        "random": torch.get_rng_state(),
+        "device": torch.device("cpu"),
+    }
+    for zipped in (False, True):
+        write_rosinality(path, generator, zipped=zipped, latent_avg=generator.w_avg, **more)
+        loaded, _ = load_generator(path)
+        for name, tensor in generator.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_reads_tensors_in_any_order_of_memory(tmp_path: Path) -> None:
+    generator, path = make_generator(), tmp_path / "network.pt"
+    tensors = in_foreign_names(generator, "rosinality")
+    wide = torch.full((20, 30), torch.nan)
+    wide[5:15, 1:25:2] = tensors["style.1.weight"]
+    changes = {
+        "style.1.weight": wide[5:15, 1:25:2],
+        "style.2.weight": tensors["style.2.weight"].T.contiguous().T,
+        "input.input": tensors["input.input"].to(memory_format=torch.channels_last),
+    }
+    for zipped in (False, True):
+        content = {"g_ema": tensors | changes, "latent_avg": generator.w_avg}
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        loaded, _ = load_generator(path)
+        for name, tensor in generator.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_a_file_of_ours_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    generator, path = make_generator(), tmp_path / "generator.safetensors"
+    metadata = {loading.OURS: generator.spec.model_dump_json()}
+    tensors = generator.state_dict()
+    for change, message in (
+        ({"more": torch.zeros(1)}, "unexpected: more;"),
+        ({"w_avg": torch.zeros(11)}, r"of another shape: w_avg \(11,\) and not \(10,\)"),
+        ({"w_avg": torch.full((10,), torch.inf)}, "not finite: w_avg"),
+    ):
+        save_file(tensors | change, str(path), metadata=metadata)
+        with pytest.raises(InputError, match=message):
+            load_generator(path)
+    del tensors["w_avg"]
+    save_file(tensors, str(path), metadata=metadata)
+    with pytest.raises(InputError, match="missing: w_avg;"):
+        load_generator(path)
+    save_file(tensors, str(path), metadata={loading.OURS: "no JSON"})
+    with pytest.raises(InputError, match="its spec: Invalid JSON"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_reads_other_number_formats(dtype: torch.dtype, tmp_path: Path) -> None:
+    generator, path = make_generator().to(dtype), tmp_path / "network.pt"
+    for zipped in (False, True):
+        write_rosinality(path, generator, zipped=zipped, latent_avg=generator.w_avg)
+        loaded, _ = load_generator(path)
+        for name, tensor in generator.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], tensor.float())
 
 
 def test_the_hash_is_checked_before_the_file_is_read(tmp_path: Path) -> None:
