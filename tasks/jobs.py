@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evalkit.atomic import write_json
-from evalkit.commands import add_study_argument
 from evalkit.config.loading import Study
 from evalkit.errors import InputError
 from evalkit.plan import count_repeats
 from evalkit.records import RunRecord
 from evalkit.training.session import Session, training_session
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a job."""
-    add_study_argument(parser)
-    parser.add_argument("--evaluation", required=True, help="an evaluation of the study")
-    parser.add_argument("--setting", required=True, help="a setting of it, such as regime=finetune,fraction=0.1")
-    parser.add_argument("--backbone", required=True, help="a backbone of the study")
-    parser.add_argument("--repeat", required=True, help="a repeat, such as 0, or a span, such as 0-9")
-    parser.add_argument("--retry-failed", action="store_true", help="do runs again that diverged or ran out of memory")
-    add_record_arguments(parser)
-
-
-def add_record_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say where a job's record goes."""
-    parser.add_argument("--record", type=Path, help="write the job's record here when all is done")
-    parser.add_argument("--attempt", type=int, default=0, help="a number for the job's record")
 
 
 def do_repeats(

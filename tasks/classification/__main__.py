@@ -10,9 +10,8 @@ import argparse
 from evalkit.atomic import write_json
 from evalkit.commands import add_study_argument, run_command
 from evalkit.config.loading import Study, load_study
-from evalkit.plan import parse_span
 from evalkit.training.environment import prepare_environment
-from tasks.jobs import add_record_arguments, add_run_arguments
+from tasks.arguments import add_record_arguments, add_run_arguments, read_job
 
 
 def main() -> None:
@@ -38,16 +37,7 @@ def _run(study: Study, arguments: argparse.Namespace) -> None:
     # Imports torch, which reads the environment once.
     from tasks.classification.jobs import run_job
 
-    run_job(
-        study,
-        arguments.evaluation,
-        arguments.setting,
-        arguments.backbone,
-        parse_span(arguments.repeat),
-        retry_failed=arguments.retry_failed,
-        record=arguments.record,
-        attempt=arguments.attempt,
-    )
+    run_job(study, **read_job(arguments))
 
 
 def _make_features(study: Study, arguments: argparse.Namespace) -> None:

@@ -6,9 +6,8 @@ import argparse
 
 from evalkit.commands import run_command
 from evalkit.config.loading import load_study
-from evalkit.plan import parse_span
 from evalkit.training.environment import prepare_environment
-from tasks.jobs import add_run_arguments
+from tasks.arguments import add_run_arguments, read_job
 
 
 def main() -> None:
@@ -22,16 +21,7 @@ def main() -> None:
     # Imports torch, which reads the environment once.
     from tasks.detection.jobs import run_job
 
-    run_job(
-        study,
-        arguments.evaluation,
-        arguments.setting,
-        arguments.backbone,
-        parse_span(arguments.repeat),
-        retry_failed=arguments.retry_failed,
-        record=arguments.record,
-        attempt=arguments.attempt,
-    )
+    run_job(study, **read_job(arguments))
 
 
 if __name__ == "__main__":
