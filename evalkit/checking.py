@@ -49,10 +49,11 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        For the configuration, each architecture, each encoder of an inversion, each table, unless `config_only` each
-        data set, each other data set that an evaluation tests on, each generator from a file and each file of weights,
-        and each pretraining; backbones that are needed but not listed are included. After a configuration that cannot
-        be read nothing more follows.
+        For the configuration, each architecture, each encoder of an inversion, each table; unless `config_only` for
+        each data set, each other data set that an evaluation tests on, of an inversion its generator from a file, its
+        images where they are divided, and what LPIPS and identity are measured by, for each file of weights; and for
+        each pretraining. Backbones that are needed but not listed are included. After a configuration that cannot be
+        read nothing more follows.
     """
     try:
         study = load_study(name)
@@ -85,9 +86,15 @@ def check_study(name: str, *, config_only: bool = False) -> Iterator[Finding]:
         for name in inversions:
             if study.inversion(name).generator.path is not None:
                 yield _look(f"generator of {name}", _check_generator, study, name)
+            if _are_divided(study, name):
+                yield _look(f"images of {name}", _check_images, study, name)
+            if name in _measuring_lpips(study):
+                yield _look(f"LPIPS of {name}", _check_lpips, study, name)
         for backbone, entry in entries.items():
             if not entry.is_scratch:
                 yield _look(f"weights of {backbone}", partial(_check_weights, known=known), study, backbone)
+        for name, _ in list_identities(study.file):
+            yield _look(f"identity of {name}", partial(_check_identity, known=known), study, name)
     for backbone, entry in entries.items():
         if entry.pretrain is not None and backbone in buildable:
             yield from _check_pretraining(study, backbone, known)
@@ -204,7 +211,7 @@ def _check_weights(study: Study, backbone: str, *, known: Known) -> str:
     if path is not None and path.is_relative_to(study.layout.root) and not path.exists():
         return "made by this workflow when they are needed"
     report = make_canonical(entry, path=path)[1]
-    known.channels[backbone] = report.in_channels
+    known.channels[backbone], known.fingerprints[backbone] = report.in_channels, report.fingerprint
     return f"{report.matched} tensors, the whole trunk; {report.format}; fingerprint {report.short_fingerprint}"
 
 
@@ -225,7 +232,58 @@ def _check_generator(study: Study, evaluation: str) -> str:
     from evalkit.generators import open_generator
 
     generator, report = open_generator(study, evaluation)
-    return f"{report['format']}, {generator.spec.resolution} px, {generator.spec.img_channels} channels"
+    colours = {1: "grey", 3: "colour"}[generator.spec.img_channels]
+    return f"{report['format']}, {generator.spec.resolution} px, {colours}"
+
+
+def _are_divided(study: Study, evaluation: str) -> bool:
+    """Whether an inversion's images are there, packed and divided."""
+    packed = study.layout.packed(study.inversion(evaluation).dataset, study.file.image_size)
+    return study.layout.splits(evaluation).exists() and (packed / "packing.json").exists()
+
+
+def _check_images(study: Study, evaluation: str) -> str:
+    from evalkit.training.parts import load_parts
+
+    parts = load_parts(study, evaluation)
+    train = f"{len(parts.training):,} train the generator, " if study.inversion(evaluation).generator.train else ""
+    return f"{train}{len(parts.calibration):,} calibrate, {len(parts.inverted):,} are inverted"
+
+
+def _measuring_lpips(study: Study) -> set[str]:
+    """The inversions that a table shows LPIPS of, or that name its trunk."""
+    asked = {table.evaluation for table in study.file.tables.values() if "lpips" in table.metrics}
+    named = {name for name, entry in study.file.evaluations.items() if isinstance(entry, Inversion) and entry.lpips}
+    return asked | named
+
+
+def _check_lpips(study: Study, evaluation: str) -> str:
+    """Look at the file of its trunk; without it the study runs, and the table says so."""
+    from evalkit.inversion.published import NO_TRUNK, read_trunk
+
+    entry, place = study.inversion(evaluation).lpips, f"evaluations.{evaluation}.lpips"
+    lacking = f"warning: its column will say {NO_TRUNK!r}"
+    if entry is None:
+        return f"{lacking}: {place}.path names no file"
+    try:
+        path = study.resolve_path(entry.path, what=f"{place}.path")
+    except InputError as error:
+        return f"{lacking}. {error}"
+    trunk = read_trunk(entry.trunk, path, entry.digest)
+    if trunk is None:
+        return f"{lacking}: {path} does not exist"
+    return f"{entry.trunk}, {len(trunk.tensors)} tensors; sha256 {trunk.sha256[:12]}"
+
+
+def _check_identity(study: Study, evaluation: str, *, known: Known) -> str:
+    from evalkit.inversion.identity import refuse_own_weights
+
+    judge = study.inversion(evaluation).identity
+    assert judge is not None
+    for row in study.asked_rows(evaluation):
+        if row != judge:
+            refuse_own_weights(evaluation, judge, row, known.fingerprints)
+    return f"measured by {study.backbone(judge).label}"
 
 
 def _check_vgg16(study: Study, backbone: str) -> str:

@@ -181,7 +181,7 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
         data.add_row(forecast.name, count, forecast.basis, packed)
     speeds = {key: (speed, "recorded") for key, speed in recorded_speeds(study).items()}
     names = [Column(name, overflow="fold", no_wrap=True) for name in ("evaluation", "backbone")]
-    figures = [Column(name, justify="right", no_wrap=True) for name in ("jobs", "runs", "images", "images/s", "hours")]
+    figures = [Column(name, justify="right", no_wrap=True) for name in ("jobs", "runs", "images", "images/s", "time")]
     runs = RichTable(*names, *figures, Column("speed", no_wrap=True), collapse_padding=True, pad_edge=False)
     hours, bytes_predicted = 0.0, 0
     for planned in forecast_pretraining(study) + forecast_evaluations(study):
@@ -203,15 +203,15 @@ def render_forecast(study: Study, *, images_per_second: float | None = None, at_
             f"{planned.runs}",
             f"{planned.training_images:,}",
             f"{speed:.1f}",
-            f"{taken:,.2f}",
+            _duration(taken),
             basis,
         )
     disk = sum(forecast.packed_bytes for forecast in forecast_datasets(study)) + bytes_predicted
     unknown = any(forecast.images is None for forecast in forecast_datasets(study))
     measured = any(basis == "measured" for _, basis in speeds.values())
     total = (
-        f"{hours:,.2f} hours of one process, {hours / slots:,.2f} with {slots} at once; {_size(disk)} of disk for "
-        "pixels and predictions. Images are those trained on, over all runs."
+        f"{_duration(hours)} of one process, {_duration(hours / slots)} with {slots} at once; {_size(disk)} of disk "
+        "for pixels and predictions. Images are those trained on, and every step of the search for one, over all runs."
         + (f" Speeds that were measured are of this machine's {'GPU' if has_gpu() else 'CPU'}." if measured else "")
         + (" A data set of unknown size counts as empty: it is known once it has been read." if unknown else "")
     )
@@ -239,6 +239,12 @@ def _measure(study: Study, planned: EvaluationForecast, arch: str, in_channels: 
         entry = study.detection(planned.evaluation)
         return measure_detector_speed(entry, arch, planned.head, in_channels=in_channels, threads=threads)
     return measure_speed(arch, in_channels=in_channels, size=study.file.image_size, threads=threads)
+
+
+def _duration(hours: float) -> str:
+    if hours < 1:
+        return f"{60 * hours:.1f} min"
+    return f"{hours:,.1f} h"
 
 
 def _size(count: float) -> str:

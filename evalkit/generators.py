@@ -24,7 +24,8 @@ def find_generator(study: Study, evaluation: str) -> Path:
     assert entry.path is not None
     path = study.resolve_path(entry.path, what=place)
     if not path.is_file():
-        raise InputError(f"{place}: {path} does not exist", "a file with a generator", "correct the path")
+        found = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{place}: {path} {found}", "a file with a generator", "correct the path")
     return path
 
 

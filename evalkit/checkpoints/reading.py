@@ -101,8 +101,8 @@ def check_sha256(found: str, expected: str, what: str) -> None:
     if found != wanted:
         raise InputError(
             f"{what} has the sha256 {found}",
-            f"sha256 {wanted}, as the backbone entry says",
-            "the file is damaged or another one: get it again, or correct the entry if this is the file you mean",
+            f"sha256 {wanted}, as the configuration says",
+            "the file is damaged or another one: get it again, or correct 'sha256' if this is the file you mean",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.comparisons.cells import count_cases
@@ -25,7 +25,9 @@ _CONTROLS = {
 _DISTANCES = {"l1": "absolute", "l2": "squared"}
 
 
-def define_image_metrics(metrics: Sequence[str], entry: Inversion, *, classifier: str) -> list[str]:
+def define_image_metrics(
+    metrics: Sequence[str], entry: Inversion, *, classifier: str, unavailable: Collection[str] = ()
+) -> list[str]:
     """Define metrics of single images as they are measured here, for these names leave much open.
 
     Parameters
@@ -36,8 +38,13 @@ def define_image_metrics(metrics: Sequence[str], entry: Inversion, *, classifier
         Says which trunk LPIPS has.
     classifier : str
         By what identity is measured; empty where it is not.
+    unavailable : collection of str
+        Metrics that could not be measured.
     """
-    trunk = f" with {_describe_trunk(entry.lpips.trunk, entry.lpips.digest)}" if entry.lpips else ""
+    if "lpips" in unavailable or entry.lpips is None:
+        trunk = "; not measured, for lack of its trunk, a file that the evaluation names under lpips.path"
+    else:
+        trunk = f" with {_describe_trunk(entry.lpips.trunk, entry.lpips.digest)}"
     found = {
         "psnr": "PSNR: 20 log10(255 / RMSE) of each image, in dB.",
         "ssim": "SSIM: as Wang et al. (2004) define it, Gaussian window of 11 x 11 pixels and standard deviation 1.5, "

@@ -82,7 +82,9 @@ class Inversion(Divided):
         None, min_length=1, description="Labels one of which an image must have, such as 'No Finding'; else all images."
     )
     images: PositiveInt | None = Field(None, description="Test images to invert, drawn at random; all by default.")
-    calibration_images: PositiveInt = Field(64, description="Validation images to calibrate on, at most.")
+    calibration_images: PositiveInt = Field(
+        64, description="Validation images to calibrate on, one of each patient, at most."
+    )
     generator: GeneratorSource
     projection: ProjectionRecipe = ProjectionRecipe.model_validate({})
     perceptual: PerceptualRecipe = PerceptualRecipe.model_validate({})

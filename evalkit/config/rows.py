@@ -114,7 +114,7 @@ def _describe_part(
         return {each for name in names for each in _marks(name, entries[name])}
 
     if key == row:
-        return "itself"
+        return "which is itself"
     if mark([key]) & mark([row]):
         return f"which has the weights of {row!r}"
     if mark([key]) & mark(lineage(row)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from evalkit.errors import InputError
 from evalkit.inversion.metrics import Floats
 from evalkit.training.devices import Hardware
 from evalkit.training.features import build_trunk
@@ -74,3 +76,27 @@ class Identity:
         grey = images.to(self._hardware.device, torch.float32).mean(dim=1, keepdim=True) / 255
         with self._hardware.autocast():
             return self._trunk(self._normalise(grey)).double()
+
+
+def refuse_own_weights(evaluation: str, judge: str, row: str, weights: Mapping[str, str | None]) -> None:
+    """Refuse a row that looks at images through the very weights that identity is measured by.
+
+    Parameters
+    ----------
+    evaluation, judge, row : str
+        The judge is the backbone that `evaluation` measures identity by.
+    weights : mapping of str to str or None
+        Fingerprints of backbones.
+
+    Raises
+    ------
+    InputError
+        Both have the same.
+    """
+    if weights.get(judge) is not None and weights.get(judge) == weights.get(row):
+        raise InputError(
+            f"evaluations.{evaluation}.identity is {judge!r}, which has the weights of the row {row!r} (fingerprint "
+            f"{str(weights[row])[:12]})",
+            "a backbone that had no part in any reconstruction",
+            "name another backbone there",
+        )

@@ -14,8 +14,9 @@ from evalkit.checkpoints.reading import read_checkpoint
 from evalkit.config.published import PUBLISHED, TrunkName
 from evalkit.errors import InputError
 
-#: What a table says where a trunk's file is not there.
+#: What a table says where a trunk's file is not there: of a row of VGG-16, and of LPIPS.
 UNAVAILABLE = "unavailable: weights"
+NO_TRUNK = "unavailable: trunk of LPIPS"
 
 #: What may stand beside the convolutions: the classifiers of torchvision and timm.
 _CLASSIFIERS = ("classifier.", "pre_logits.", "head.")

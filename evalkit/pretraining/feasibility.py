@@ -34,11 +34,14 @@ class Known:
         Their patients' ids.
     channels : dict of str to int
         Input channels of a backbone's weights.
+    fingerprints : dict of str to str
+        Of a backbone's weights.
     """
 
     images: dict[str, int] = field(default_factory=dict)
     patients: dict[str, frozenset[str]] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 def describe_pretraining(study: Study, backbone: str) -> str:

@@ -166,7 +166,9 @@ def _read_rosinality(path: Path) -> _Found:
         if not is_dictionary(entries.get("g_ema")):
             holds = ", ".join(map(str, list(entries)[:5])) or type(content).__name__
             raise InputError(
-                f"{path} holds no tensors under g_ema but {holds[:200]}", _EXPECTED, "give the whole checkpoint"
+                f"{path} is no generator's checkpoint: no tensors under g_ema, but {holds[:200]}",
+                _EXPECTED,
+                "give a generator's whole checkpoint",
             )
         with explaining(path, strange, _EXPECTED):
             tensors = {_name(key): read_tensor(each, storages) for key, each in entries_of(entries["g_ema"]).items()}

@@ -116,5 +116,5 @@ def _check_count(found: int, wanted: int, place: str, entry: Inversion) -> None:
         raise InputError(
             f"{place}: {found:,} of the test patients' images{which} are there",
             f"{wanted:,} or more",
-            "ask for fewer images, raise 'test_share', or take more patients",
+            "ask for fewer images, or take more patients; 'test_share' gives more where the test set is drawn",
         )

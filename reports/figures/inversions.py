@@ -49,6 +49,11 @@ class _Grid(NamedTuple):
         return 2 * self.side + _PSNR + _APART
 
     @property
+    def width(self) -> float:
+        """Inches of a block."""
+        return _NAME + (1 + len(self.blocks[0])) * (self.side + _GAP) + _GAP
+
+    @property
     def height(self) -> float:
         """Inches of all blocks together."""
         return len(self.blocks) * (self.head + self.images * self.row)
@@ -57,8 +62,7 @@ class _Grid(NamedTuple):
 def draw_inversions(data: FigureData) -> Figure:
     """Draw every image, its reconstructions, and the residuals below them."""
     facts = data.facts
-    width = COLUMN if len(facts["backbones"]) == 1 else WIDTH
-    grid = _arrange(facts, width)
+    grid = _arrange(facts, COLUMN if len(facts["backbones"]) == 1 else WIDTH)
     images, n_images = facts["images"], len(facts["images"])
     figure, (whole,) = make_sheet(
         1,
@@ -67,7 +71,7 @@ def draw_inversions(data: FigureData) -> Figure:
         facts=facts,
         legend=[],
         notes=_notes(facts),
-        width=width,
+        width=max(COLUMN, grid.width),
     )
     top = release_layout(figure, whole)
     places = {panel["backbone"]: n_images * (1 + number) for number, panel in enumerate(facts["panels"])}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evalkit.inversion.identity import NOT_ASKED, Identity
 from evalkit.inversion.lpips_distance import Lpips, open_lpips
 from evalkit.inversion.metrics import IMAGE_METRICS, Floats
-from evalkit.inversion.published import UNAVAILABLE
+from evalkit.inversion.published import NO_TRUNK
 from evalkit.training.devices import Hardware
 from tasks.inversion.plans import Material
 
@@ -49,7 +49,7 @@ class Measures:
         if np.isnan(values["ms_ssim"]).all():
             unavailable["ms_ssim"] = _TOO_SMALL
         pair = [torch.from_numpy(np.asarray(each))[:, None] for each in (targets, images)]
-        for name, look, lacking in (("lpips", self.lpips, UNAVAILABLE), ("identity", self.identity, NOT_ASKED)):
+        for name, look, lacking in (("lpips", self.lpips, NO_TRUNK), ("identity", self.identity, NOT_ASKED)):
             if look is None:
                 unavailable[name] = lacking
             values[name] = np.full(len(targets), np.nan) if look is None else look(*pair)

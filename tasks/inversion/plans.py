@@ -14,8 +14,8 @@ from evalkit.config.loading import Study
 from evalkit.config.projection import ProjectionRecipe
 from evalkit.errors import InputError
 from evalkit.fingerprints import code_hash, file_sha256, value_hash
-from evalkit.inversion.identity import NOT_ASKED
-from evalkit.inversion.published import UNAVAILABLE
+from evalkit.inversion.identity import NOT_ASKED, refuse_own_weights
+from evalkit.inversion.published import NO_TRUNK
 from evalkit.plan import Run
 from evalkit.records import RunRecord
 from evalkit.seeds import seed_from
@@ -77,7 +77,7 @@ class Material:
     def describe_lpips(self) -> dict[str, Any] | str:
         """The trunk of LPIPS, or why there is none."""
         if self.lpips is None or self.entry.lpips is None:
-            return UNAVAILABLE
+            return NO_TRUNK
         return {"trunk": self.entry.lpips.trunk, "sha256": self.entry.lpips.digest}
 
 
@@ -156,7 +156,11 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
     entry, parts = study.inversion(evaluation), load_parts(study, evaluation)
     generator, source = _load_generator(study, evaluation, parts)
     values = {**entry.projection.model_dump(), "space": parse_setting(setting)["space"]}
-    lpips = entry.lpips
+    lpips, eye = entry.lpips, choose_eye(study, backbone)
+    identity = None if entry.identity is None else pretrained_network(study, entry.identity)
+    if identity is not None and entry.identity is not None:
+        weights = {backbone: eye.facts.get("weights"), entry.identity: identity.fingerprint}
+        refuse_own_weights(evaluation, entry.identity, backbone, weights)
     place = f"evaluations.{evaluation}.lpips.path"
     return Material(
         study=study,
@@ -165,12 +169,12 @@ def load_material(study: Study, evaluation: str, setting: str, backbone: str) ->
         backbone=backbone,
         entry=entry,
         recipe=ProjectionRecipe.model_validate(values),
-        eye=choose_eye(study, backbone),
+        eye=eye,
         parts=parts,
         generator=generator,
         source=source,
         lpips=None if lpips is None else present_file(lambda: study.resolve_path(lpips.path, what=place)),
-        identity=None if entry.identity is None else pretrained_network(study, entry.identity),
+        identity=identity,
         inputs={**parts.inputs, "generator": file_sha256(study.layout.generator(evaluation))},
     )
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from evalkit import workflow as facts
 from evalkit.atomic import write_json
-from evalkit.checking import check_study
+from evalkit.checking import Finding, check_study
 from evalkit.config.loading import Study, load_study
 from evalkit.forecast import forecast_evaluations, forecast_pretraining
 
@@ -212,3 +213,20 @@ def test_a_check_looks_at_encoders_and_generators(load, tmp_path) -> None:
     assert "g.pkl does not exist" in findings["generator of main"].message
     assert findings["weights of vgg"].ok
     assert "'unavailable: weights'" in findings["weights of vgg"].message
+
+
+def test_a_check_tells_what_becomes_of_lpips(load, tmp_path, monkeypatch) -> None:
+    def look(**lpips: str) -> Finding:
+        study = load(metric="lpips", lpips=lpips or None)
+        return next(each for each in check_study(str(study.source)) if each.place == "LPIPS of main")
+
+    monkeypatch.delenv("ALEXNET", raising=False)
+    for lpips in ({}, {"path": "alex.pth"}, {"path": "${ALEXNET}"}):
+        found = look(**lpips)
+        assert found.ok
+        assert "warning: its column will say 'unavailable: trunk of LPIPS'" in found.message
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "alex.pth")
+    found = look(path=str(tmp_path / "alex.pth"))
+    assert not found.ok
+    assert "sha256 7be5be791159" in found.message
+    assert "correct 'sha256'" in found.message

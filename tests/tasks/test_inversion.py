@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import yaml
 from torchvision.models import alexnet
 
 from evalkit.atomic import write_json, write_parquet
+from evalkit.checking import check_study
 from evalkit.checkpoints.sources import make_canonical
 from evalkit.checkpoints.writing import save_canonical
 from evalkit.config.generator import GeneratorSpec
@@ -161,7 +163,7 @@ def test_a_run_leaves_images_and_the_metrics_measured_on_them(make_inversion) ->
         np.testing.assert_array_equal(predictions[name], measure(images["target"], images["reconstruction"]))
     assert predictions[["lpips", "ms_ssim", "identity"]].isna().all(axis=None)
     assert record["unavailable"] == {
-        "lpips": "unavailable: weights",
+        "lpips": "unavailable: trunk of LPIPS",
         "ms_ssim": "undefined: images below 176 px",
         "identity": "unavailable: no backbone is named for it",
     }
@@ -211,6 +213,27 @@ def test_identity_is_the_cosine_of_what_a_held_out_network_sees(make_inversion) 
     assert run(0)[1]["key"] == record["key"]
     assert run(1)[1]["key"] != record["key"]
     assert not np.allclose(load(study, "mean")[0]["identity"], expected)
+
+
+def test_identity_is_not_measured_by_a_rows_own_weights(make_inversion, monkeypatch) -> None:
+    row = {**JUDGE, "label": "Mine", "path": "mine.pth"}
+    monkeypatch.setitem(BACKBONES, "mine", row)
+    study = make_inversion(identity="judge")
+    make_generator(study, "main")
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", num_classes=0, in_chans=1)
+    torch.save(network.state_dict(), "judge.pth")
+    # The same weights in another layout, so that no hash of a file tells.
+    torch.save({"state_dict": {f"module.{name}": each for name, each in network.state_dict().items()}}, "mine.pth")
+    for name in ("judge", "mine"):
+        save_canonical(study.layout.weights(name), *make_canonical(study.backbone(name), path=Path(f"{name}.pth")))
+    refused = r"main.identity is 'judge', which has the weights of the row 'mine' \(fingerprint"
+    with pytest.raises(InputError, match=refused):
+        run_job(study, "main", "space=w", "mine", [0])
+    found = {each.place: each for each in check_study("tiny.yaml")}
+    assert not found["identity of main"].ok
+    assert re.search(refused, found["identity of main"].message)
+    assert found["images of main"].message.endswith("train the generator, 4 calibrate, 5 are inverted")
 
 
 def test_what_was_learnt_from_and_what_is_inverted_are_of_different_patients(make_inversion) -> None:

@@ -124,7 +124,7 @@ def test_table_10_has_the_tests_of_scipy_and_says_what_is_unavailable(place) -> 
     assert paper["difference"] == pytest.approx((means[0] - means[1]).mean())
     assert paper["p_value"] == pytest.approx(ttest_rel(*means).pvalue, rel=1e-6)
     assert row["p_value"] == pytest.approx(wilcoxon(means[0], means[1]).pvalue, rel=1e-6)
-    assert set(rows.loc[rows["metric"] == "lpips", "status"]) == {"unavailable: weights"}
+    assert set(rows.loc[rows["metric"] == "lpips", "status"]) == {"unavailable: trunk of LPIPS"}
     assert rows.loc[rows["metric"] == "lpips", "estimate"].isna().all()
     seen = rows[(rows["metric"] == "identity") & (rows["role"] == "primary")].set_index("backbone")
     assert set(seen.index) == set(STUDY["backbones"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.stats import nct
+from scipy.stats import chi, nct, norm
 
 import stats
 from evalkit.comparisons.cells import Floats
@@ -52,9 +53,28 @@ def interval_of_dz(dz: float, n: int, level: float) -> tuple[float, float]:
     def bound(share: float) -> float:
         # The share below t falls as the noncentrality grows; two steps out, and doubling, it has passed any share.
         reach = 2.0 + abs(t) / math.sqrt(n)
-        while not nct.cdf(t, n - 1, t - reach) > share > nct.cdf(t, n - 1, t + reach):
+        while not share_below(t, n - 1, t - reach) > share > share_below(t, n - 1, t + reach):
             reach *= 2
-        root = brentq(lambda centre: nct.cdf(t, n - 1, centre) - share, t - reach, t + reach, xtol=1e-10)
+        root = brentq(lambda centre: share_below(t, n - 1, centre) - share, t - reach, t + reach, xtol=1e-10)
         return float(np.round(root / math.sqrt(n), 12))
 
     return bound(1 - tail), bound(tail)
+
+
+def share_below(t: float, df: int, centre: float) -> float:
+    """Probability of the noncentral t distribution below a value; also where scipy's has none, with few degrees.
+
+    Parameters
+    ----------
+    t : float
+    df : int
+        Degrees of freedom.
+    centre : float
+        Noncentrality.
+    """
+    share = float(nct.cdf(t, df, centre))
+    if not math.isnan(share):
+        return share
+    # By its definition: a normal deviate around the centre over a chi deviate's root mean square.
+    density = lambda spread: norm.cdf(t * spread / math.sqrt(df) - centre) * chi.pdf(spread, df)  # noqa: E731
+    return float(quad(density, 0, math.sqrt(df) + 40, limit=200)[0])

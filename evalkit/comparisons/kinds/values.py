@@ -85,7 +85,12 @@ class Measured:
                 "unit": self.unit,
                 "cases": len(self.ids),
             },
-            definitions=define_image_metrics(list(targets), entry, classifier=self._name_classifier(entry)),
+            definitions=define_image_metrics(
+                list(targets),
+                entry,
+                classifier=self._name_classifier(entry),
+                unavailable={name for rows in self.unavailable.values() for row in rows.values() for name in row},
+            ),
             training=describe_inversions(
                 entry,
                 gathered.selection.settings,

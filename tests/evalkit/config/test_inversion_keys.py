@@ -177,7 +177,9 @@ def test_who_measures_identity_had_no_part_in_a_reconstruction(
 def test_a_row_cannot_measure_its_own_identity(load) -> None:
     instead = r"list rows without 'mine' under tables\.t\.backbones"
     for rows in (["mine", "vgg"], None):
-        with pytest.raises(InputError, match=rf"identity names 'mine', itself, a row of tables\.t; .*{instead}"):
+        with pytest.raises(
+            InputError, match=rf"identity names 'mine', which is itself, a row of tables\.t; .*{instead}"
+        ):
             load(tables={"t": ("inversion", rows)}, identity="mine")
 
 

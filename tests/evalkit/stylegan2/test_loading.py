@@ -152,7 +152,7 @@ def test_a_network_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_files_that_hold_no_generator_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.pt"
     torch.save({"state_dict": {"conv1.weight": torch.zeros(1)}}, path)
-    with pytest.raises(InputError, match="no tensors under g_ema but state_dict"):
+    with pytest.raises(InputError, match="no tensors under g_ema, but state_dict"):
         load_generator(path)
     torch.save({"g_ema": {"conv1.weight": torch.zeros(1)}}, path)
     with pytest.raises(InputError, match="no StyleGAN2 generator"):

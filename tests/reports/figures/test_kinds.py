@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from evalkit.figures.files import FigureData
-from reports.figure_style import COLOURS, figure_style, look_of
+from reports.figure_style import COLOURS, COLUMN, figure_style, look_of
 from reports.figures.boxes import draw_boxes
 from reports.figures.calibration import draw_calibration
 from reports.figures.confusion import draw_confusion
@@ -361,6 +361,9 @@ def test_residuals_are_the_pictures_differences_on_one_scale_around_zero(figures
     numbers = [text.get_text() for text in figure.texts if text.get_text().endswith(" dB")]
     assert numbers == ["20.0 dB", "21.0 dB", "21.0 dB", "22.0 dB", "22.0 dB", "23.0 dB"]
     assert "3 images of 24 x 24 px, drawn at random" in notes_of(figure)
+    # No wider than its columns of pictures, and no narrower than a journal's.
+    right = max(axes.get_position().x1 for axes in figure.axes) * figure.get_figwidth()
+    assert figure.get_figwidth() == pytest.approx(max(COLUMN, right), abs=0.1)
 
 
 def test_curves_of_a_search_are_medians_with_bands_on_a_logarithmic_axis(figures) -> None:

@@ -65,7 +65,7 @@ BACKBONES = {
 }
 #: Standard deviation of what reconstructions are off by, in grey values. A control is nearest of all.
 SPREAD = {"good": 6.0, "twin": 6.0, "bad": 9.0, "pixels": 4.0, "mean": 30.0, "dice": 12.0}
-UNAVAILABLE = {"lpips": "unavailable: weights", "ms_ssim": "undefined: images below 176 px"}
+UNAVAILABLE = {"lpips": "unavailable: trunk of LPIPS", "ms_ssim": "undefined: images below 176 px"}
 
 
 def make_ids(images: int, patients: int) -> pd.DataFrame:
@@ -175,7 +175,7 @@ class Inverted:
             },
             "batch_size": entry.batch_size,
             "perceptual": {} if backbone in ("pixels", "mean") else entry.perceptual.model_dump(mode="json"),
-            "lpips": "unavailable: weights",
+            "lpips": "unavailable: trunk of LPIPS",
             "identity": {"arch": "resnet18", "weights": "0123456789abcdef" * 4},
             "generator": {"fingerprint": "f" * 64, "source": "trained by this workflow"},
             "data": {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import nct
 
-from evalkit.comparisons.estimation.effects import interval_of_dz, measure_effect
+from evalkit.comparisons.estimation import effects
+from evalkit.comparisons.estimation.effects import interval_of_dz, measure_effect, share_below
 
 
 @pytest.mark.parametrize(("dz", "n"), [(0.0, 10), (0.4, 25), (-1.3, 8), (12.0, 100), (-60.0, 12)])
@@ -16,6 +17,22 @@ def test_the_value_found_is_at_the_tails_limits_under_the_bounds(dz, n):
     root = math.sqrt(n)
     assert nct.cdf(root * dz, n - 1, root * low) == pytest.approx(0.975, abs=1e-6)
     assert nct.cdf(root * dz, n - 1, root * high) == pytest.approx(0.025, abs=1e-6)
+
+
+@pytest.mark.parametrize("dz", [0.01, 0.7, 5.0, 19.15, -19.15, 300.0])
+@pytest.mark.parametrize("n", [2, 3])
+def test_few_pairs_have_a_wide_interval_and_no_traceback(dz, n):
+    low, high = interval_of_dz(dz, n, 0.95)
+    assert low < dz < high
+    assert share_below(math.sqrt(n) * dz, n - 1, math.sqrt(n) * low) == pytest.approx(0.975, abs=1e-6)
+    assert share_below(math.sqrt(n) * dz, n - 1, math.sqrt(n) * high) == pytest.approx(0.025, abs=1e-6)
+
+
+@pytest.mark.parametrize(("t", "df", "centre"), [(1.0, 1, 5.0), (-2.0, 4, 0.3), (30.0, 1, 27.0), (12.0, 60, 11.0)])
+def test_where_scipy_has_no_probability_the_definition_gives_it(monkeypatch, t, df, centre):
+    expected = nct.cdf(t, df, centre)
+    monkeypatch.setattr(effects.nct, "cdf", lambda *_: math.nan)
+    assert share_below(t, df, centre) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_sign_of_the_difference_mirrors_the_interval():

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from evalkit.comparisons import check_table, write_table
-from evalkit.comparisons.inversions import find_unpublished
+from evalkit.comparisons.inversions import define_image_metrics, find_unpublished
 from evalkit.comparisons.rows import read_rows
 from evalkit.config.backbones import BackboneEntry
 from evalkit.errors import InputError
@@ -112,7 +112,7 @@ def test_effect_sizes_are_those_of_the_differences_and_stand_under_the_table(inv
 
 def test_metrics_that_could_not_be_measured_say_why_and_are_not_compared(inverted):
     rows = make(inverted.write())
-    for metric, status in (("lpips", "unavailable: weights"), ("ms_ssim", "undefined: images below 176 px")):
+    for metric, status in (("lpips", "unavailable: trunk of LPIPS"), ("ms_ssim", "undefined: images below 176 px")):
         found = rows[rows["metric"] == metric]
         assert len(found)
         assert set(found["status"]) == {status}
@@ -125,14 +125,20 @@ def test_weights_that_are_not_the_published_ones_are_told(inverted):
     assert find_unpublished([own({**vgg, "sha256": published}), own({"label": "A", "control": "mean-w"})]) == []
     (told,) = find_unpublished([own({**vgg, "sha256": "a" * 64})])
     assert told == "VGG-16: the trunk of VGG-16, from another file than torchvision's own (sha256 aaaaaaaaaaaa)."
+    named = {"path": "alex.pth"}
     for lpips, says in (
-        ({"path": "alex.pth"}, "(Zhang et al. 2018) with the trunk of AlexNet."),
-        ({"path": "alex.pth", "sha256": "b" * 64}, "from another file than torchvision's own (sha256 bbbbbbbbbbbb)."),
+        (named, "(Zhang et al. 2018) with the trunk of AlexNet."),
+        ({**named, "sha256": "b" * 64}, "from another file than torchvision's own (sha256 bbbbbbbbbbbb)."),
     ):
-        study = inverted.write(changes={"evaluations.back.lpips": lpips})
-        make(study)
-        (definition,) = (each for each in facts_of(study)["definitions"] if each.startswith("LPIPS"))
+        entry = inverted.write_study({"evaluations.back.lpips": lpips}).inversion("back")
+        (definition,) = define_image_metrics(["lpips"], entry, classifier="")[:1]
         assert definition.endswith(says)
+    # The file was not there when the runs were made.
+    study = inverted.write(changes={"evaluations.back.lpips": named})
+    make(study)
+    (definition,) = (each for each in facts_of(study)["definitions"] if each.startswith("LPIPS"))
+    assert "not measured, for lack of its trunk" in definition
+    assert "AlexNet" not in definition
 
 
 def test_a_diverged_run_is_a_status_and_the_others_are_compared(inverted):
