@@ -65,6 +65,23 @@ def test_numbers_are_those_of_scipy_with_patients_averaged_first(inverted, patie
                 assert row["p_value"] == pytest.approx(scipy_stats.wilcoxon(own, good).pvalue, rel=1e-9)
 
 
+def test_of_several_runs_each_images_mean_is_compared(inverted):
+    study = inverted.write(changes={"evaluations.back.seeds": 3})
+    rows = make(study)
+
+    def mean(backbone):
+        runs = [pd.read_parquet(study.layout.run("back", W, backbone, run) / "predictions.parquet") for run in range(3)]
+        return np.mean([each["psnr"] for each in runs], axis=0)
+
+    own, good = mean("bad"), mean("good")
+    row = pick(rows, setting=W, metric="psnr", backbone="bad", role="primary", policy="best")
+    expected = scipy_stats.ttest_rel(own, good)
+    assert (row["n"], row["estimate"]) == (12, pytest.approx(own.mean()))
+    assert row["difference"] == pytest.approx((own - good).mean())
+    assert row["p_value"] == pytest.approx(expected.pvalue, rel=1e-6)
+    assert "how runs vary is not in the test" in " ".join(facts_of(study)["caveats"])
+
+
 def test_a_control_is_compared_but_never_the_best_and_may_be_named(inverted):
     study = inverted.write()
     rows = make(study)
