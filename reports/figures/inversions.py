@@ -71,8 +71,10 @@ def draw_inversions(data: FigureData) -> Figure:
         facts=facts,
         legend=[],
         notes=_notes(facts),
-        width=max(COLUMN, grid.width),
+        width=COLUMN if grid.width <= COLUMN else WIDTH,
     )
+    margin = (float(figure.get_size_inches()[0]) - grid.width) / 2
+    start = margin + _NAME
     top = release_layout(figure, whole)
     places = {panel["backbone"]: n_images * (1 + number) for number, panel in enumerate(facts["panels"])}
     residuals = find_residuals(data.pictures, n_images)
@@ -82,14 +84,14 @@ def draw_inversions(data: FigureData) -> Figure:
         top -= grid.head
         for number, image in enumerate(images):
             upper, lower = top - grid.side, top - 2 * grid.side - _PSNR
-            original = open_axes(figure, _NAME, upper, grid.side, grid.side)
+            original = open_axes(figure, start, upper, grid.side, grid.side)
             _show(original, data.pictures[number])
-            figure.text(*_at(figure, _NAME + grid.side, lower + grid.side / 2), "Residual", ha="right", color=GREY)
-            name_row(figure, image["image_id"], bottom=lower, width=_NAME, height=top - lower)
+            figure.text(*_at(figure, start + grid.side, lower + grid.side / 2), "Residual", ha="right", color=GREY)
+            name_row(figure, image["image_id"], bottom=lower, width=_NAME, height=top - lower, left=margin)
             if number == 0:
                 entitle(original, "Original", width=grid.side)
             for column, key in enumerate(block, start=1):
-                left, place = _NAME + column * (grid.side + _GAP), places[key] + number
+                left, place = start + column * (grid.side + _GAP), places[key] + number
                 axes = open_axes(figure, left, upper, grid.side, grid.side)
                 _show(axes, data.pictures[place])
                 if number == 0:

@@ -35,11 +35,13 @@ def show_grey(axes: Axes, picture: NDArray[np.uint8], *, width: float, height: f
     axes.set_axis_off()
 
 
-def name_row(figure: Figure, name: str, *, bottom: float, width: float, height: float) -> None:
-    """Write a name beside a row, upwards at the page's edge; where it is too long, without its middle."""
+def name_row(figure: Figure, name: str, *, bottom: float, width: float, height: float, left: float = 0) -> None:
+    """Write a name beside a row, upwards; where it is too long, without its middle."""
     across, page = figure.get_size_inches()
     ends, short = len(name) // 2, name
     while measure_text(short) > height and ends > 1:
         ends -= 1
         short = f"{name[:ends]}{_MORE}{name[-ends:]}"
-    figure.text(0.5 * width / across, (bottom + height / 2) / page, short, rotation=90, ha="center", va="center")
+    figure.text(
+        (left + 0.5 * width) / across, (bottom + height / 2) / page, short, rotation=90, ha="center", va="center"
+    )
