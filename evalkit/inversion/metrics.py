@@ -85,7 +85,7 @@ def ms_ssim(originals: ArrayLike, images: ArrayLike) -> Floats:
     import torch
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as measure
 
-    # One at a time: a pair of 512 px takes 1.6 GB.
+    # One at a time: a pair of 512 px takes more than 1 GB.
     values = [
         float(measure(torch.from_numpy(other[None]), torch.from_numpy(one[None]), data_range=RANGE))
         for one, other in zip(first, second, strict=True)

@@ -42,7 +42,7 @@ def run_job(
 def search_session(study: Study, session: Session) -> Session:
     """A session for a search, which has 16 bits only where the study asks for them.
 
-    A generator's styles and its encoder's features lose digits there that decide between backbones.
+    A generator's styles lose digits there, and backbones differ by little.
     """
     if study.file.precision != "auto":
         return session
